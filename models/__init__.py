@@ -1,0 +1,1 @@
+"""Embedding models: pull, export, tokenise, batch, run. Knows nothing of Kafka or workflows."""

@@ -1,0 +1,1 @@
+"""Records, codecs and topic facts: what crosses a wire or is stored. Imports nothing of ours."""

@@ -1,0 +1,79 @@
+"""The ports: what workflow bodies, worker and gateway need from the outside, and no more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from stepwell.schemas.documents import Embedded, Hit, Removal, SearchFilters, Vector
+
+
+class WriteStatus(StrEnum):
+    """What became of one object of a batch write."""
+
+    STORED = "stored"
+    STALE = "stale"
+    """A newer version was there already, or a later removal: nothing changed."""
+    RETRY = "retry"
+    """Not stored, may succeed later: unreachable, read-only, overloaded."""
+    REFUSED = "refused"
+    """Never will be stored as it is: wrong dimension, too large, invalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """The outcome of one object of a batch, in the order in which the objects were given."""
+
+    status: WriteStatus
+    detail: str = ""
+
+
+class VectorIndex(Protocol):
+    """A searchable store of documents and vectors. One contract suite runs on every kind.
+
+    A failure of a whole call raises `IndexUnavailable`; that of one object is its outcome.
+    """
+
+    async def open(self) -> None:
+        """Connect, make the collection ready; raises `IndexUnavailable`, `IndexSchemaMismatch`."""
+        ...
+
+    async def upsert(self, objects: Sequence[Embedded]) -> list[WriteOutcome]:
+        """Store each unless a newer version (by `updated_at`) or a later removal is known."""
+        ...
+
+    async def remove(self, removals: Sequence[Removal]) -> list[WriteOutcome]:
+        """Remove each unless a version newer than the removal is stored; remember the removal."""
+        ...
+
+    async def search(
+        self, vector: Vector, *, limit: int, filters: SearchFilters | None = None
+    ) -> list[Hit]:
+        """The `limit` nearest documents, nearest first."""
+        ...
+
+    async def count(self) -> int:
+        """How many documents are stored; removed ones do not count."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. Idempotent."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors; calls of many instances meet in one micro-batcher behind it."""
+
+    @property
+    def model_id(self) -> str:
+        """Identifies the model and its revision; stored beside every vector."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector."""
+        ...
+
+    async def embed(self, text: str) -> Vector:
+        """The vector of one text, float32 of shape (dimension,), L2-normalised."""
+        ...
