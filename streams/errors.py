@@ -4,6 +4,7 @@ StepwellError
 ├── ConfigurationError      a setting is wrong: which, where from, what is allowed (exit 2)
 ├── BrokerUnavailable       Kafka did not answer in time (exit 5)
 ├── TopicMismatch           a topic exists with other facts than we need (exit 4)
+├── RowCorrupt              a table row cannot be read: newer release, or damage
 ├── IndexUnavailable        the vector index did not answer in time (exit 5)
 └── IndexSchemaMismatch     the collection exists with another shape (exit 4)
 """
@@ -31,6 +32,10 @@ class TopicMismatch(StepwellError):
     """A topic exists with other facts than Stepwell needs."""
 
     exit_code = 4
+
+
+class RowCorrupt(StepwellError):
+    """A table row cannot be read: a newer release wrote it, or it is damaged."""
 
 
 class IndexUnavailable(StepwellError):

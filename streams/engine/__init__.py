@@ -1,1 +1,1 @@
-"""."""
+"""The pure engine: deterministic loop, fold, execution. No I/O, clock, randomness or Kafka."""

@@ -1,0 +1,71 @@
+"""The journal's records to the owners of its partitions; the owners across rebalances."""
+
+import uuid
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from stepwell.schemas.errors import JournalCorrupt
+from stepwell.streams.agents.records import DeadLetters, Failure, RawRecord
+from stepwell.streams.runtime.bodies import StepBodies
+from stepwell.streams.runtime.owner import PartitionOwner, Surroundings
+from stepwell.streams.runtime.rows import Rows
+
+log = structlog.get_logger(__name__)
+
+RELEASE_TIMEOUT_MS = 10_000
+"""Bodies that have not ended this long after their cancellation are left behind."""
+
+
+class Instances:
+    """Holds a `PartitionOwner` for every journal partition that this worker owns."""
+
+    def __init__(
+        self,
+        rows: Callable[[int], Rows],
+        bodies: StepBodies,
+        around: Surroundings,
+        dead_letters: DeadLetters,
+    ) -> None:
+        self._rows = rows
+        self._bodies = bodies
+        self._around = around
+        self._dead_letters = dead_letters
+        self._owners: dict[int, PartitionOwner] = {}
+
+    def recovered(self, partitions: Iterable[int]) -> None:
+        """The tables of these partitions are complete: claim them. Earlier owners are forgotten."""
+        for partition in sorted(partitions):
+            claim = uuid.uuid4().hex
+            owner = PartitionOwner(partition, self._rows(partition), claim, self._around)
+            self._owners[partition] = owner
+            owner.start()
+
+    async def revoke(self, partitions: Iterable[int]) -> None:
+        """Give these partitions up: cancel their bodies and wait for them, within bounds."""
+        for partition in sorted(partitions):
+            owner = self._owners.pop(partition, None)
+            if owner is None:
+                continue
+            owner.release()
+            stuck = await self._bodies.cancel_owner(owner, RELEASE_TIMEOUT_MS)
+            if stuck:
+                log.warning("bodies_left_behind", partition=partition, count=stuck)
+
+    def handle(self, record: RawRecord) -> None:
+        """Take one record of the journal; one that is no journal record becomes a dead letter."""
+        owner = self._owners[record.partition]
+        try:
+            owner.handle(record.offset, record.key or b"", record.value or b"")
+        except JournalCorrupt as error:
+            self._dead_letters(record, Failure("journal", "decode", str(error)))
+
+    def tick(self) -> None:
+        """Call about every second."""
+        for owner in self._owners.values():
+            owner.tick()
+
+    @property
+    def live(self) -> int:
+        """How many instances may still move."""
+        return sum(owner.live for owner in self._owners.values())

@@ -1,0 +1,133 @@
+"""The worker: two agents and two tables on one Faust app. Only wires; nothing is decided here."""
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell.schemas.topics import Topics
+from stepwell.streams.agents.instances import Instances
+from stepwell.streams.agents.observe import Observer
+from stepwell.streams.agents.records import Failure, RawRecord, dead_letter_headers
+from stepwell.streams.agents.route import Router
+from stepwell.streams.agents.rows import TableRows
+from stepwell.streams.kafka.app import KafkaAppConfig, create_app, raw_table, raw_topic
+from stepwell.streams.kafka.running import run_app
+from stepwell.streams.metrics import Metrics
+from stepwell.streams.runtime.bodies import StepBodies
+from stepwell.streams.runtime.clock import Clock, system_clock
+from stepwell.streams.runtime.owner import Surroundings
+from stepwell.streams.runtime.registry import Workflows
+
+TICK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What a worker needs to know beside its workflows."""
+
+    kafka: KafkaAppConfig
+    topics: Topics
+    max_running_steps: int = 1000
+
+
+class Worker:
+    """Carries workflows on the partitions that the group gives it, until told to stop."""
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        workflows: Workflows,
+        metrics: Metrics,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._topics = topics = config.topics
+        self._metrics = metrics
+        self._clock = clock
+        self.app = create_app(config.kafka)
+        self._bodies = StepBodies(clock, running_max=config.max_running_steps)
+        self._headers = raw_table(self.app, "instances", changelog=topics.instances_changelog)
+        self._history = raw_table(self.app, "history", changelog=topics.history_changelog)
+        raw_topic(self.app, topics.dead_letters)
+        self._router = Router(workflows, self._append_instance, self._dead_letter, metrics)
+        around = Surroundings(
+            append=self._append,
+            bodies=self._bodies,
+            workflow=workflows.create,
+            clock=clock,
+            observe=Observer(metrics),
+            worker=f"{socket.gethostname()}-{os.getpid()}",
+        )
+        self._instances = Instances(self._rows, self._bodies, around, self._dead_letter)
+        self._declare_agents()
+        self.app.on_recovered(self._recovered)
+        self.app.on_revoked(self._instances.revoke)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; raises what ended the worker otherwise."""
+        ticking = asyncio.create_task(self._tick())
+        try:
+            await run_app(self.app, stop)
+        finally:
+            ticking.cancel()
+            self._bodies.close()
+
+    def _declare_agents(self) -> None:
+        # An event is acknowledged when the loop comes back for the next one, never on an exception.
+        @self.app.agent(raw_topic(self.app, self._topics.events), name="route", concurrency=1)
+        async def route(stream: Any) -> None:
+            async for event in stream.events():
+                self._router.handle(_raw(event.message))
+
+        @self.app.agent(raw_topic(self.app, self._topics.journal), name="instances", concurrency=1)
+        async def instances(stream: Any) -> None:
+            async for event in stream.events():
+                self._instances.handle(_raw(event.message))
+
+    async def _recovered(self, partitions: frozenset[int]) -> None:
+        self._metrics.worker.rebalances.inc()
+        self._instances.recovered(partitions)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._instances.tick()
+
+    def _rows(self, partition: int) -> TableRows:
+        return TableRows(self._headers, self._history, partition)
+
+    # A failed delivery of any of these ends the worker; a commit waits for all of them.
+
+    def _append(self, partition: int, key: bytes, value: bytes) -> None:
+        producer = self.app.producer
+        producer.append(self._topics.journal, key=key, value=value, partition=partition)
+
+    def _append_instance(self, key: bytes, value: bytes) -> None:
+        self._append(self._partition_of(self._topics.journal, key), key, value)
+
+    def _dead_letter(self, record: RawRecord, failure: Failure) -> None:
+        topic = self._topics.dead_letters
+        self.app.producer.append(
+            topic,
+            key=record.key,
+            value=record.value,
+            partition=record.partition,
+            headers=dead_letter_headers(record, failure, self._clock()),
+        )
+
+    def _partition_of(self, topic: str, key: bytes) -> int:
+        partition: int = self.app.producer.key_partition(topic, key).partition
+        return partition
+
+
+def _raw(message: Any) -> RawRecord:
+    return RawRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        int(message.timestamp * 1000),
+        message.key,
+        message.value,
+        tuple(message.headers or ()),
+    )

@@ -1,0 +1,12 @@
+"""Every limit of the engine, named. Values are Cloudflare Workflows' where it has them."""
+
+MS_PER_SECOND = 1000
+WORKFLOW_NAME_LENGTH_MAX = 64
+INSTANCE_ID_LENGTH_MAX = 100
+STEP_NAME_LENGTH_MAX = 256
+STEPS_PER_INSTANCE_MAX = 10_000
+RETRIES_MAX = 10_000
+RESULT_BYTES_MAX = 1024 * 1024
+SLEEP_MS_MAX = 365 * 24 * 60 * 60 * MS_PER_SECOND
+ERROR_MESSAGE_LENGTH_MAX = 4096
+"""Longer error messages are cut: they are stored with every attempt and shown on every page."""

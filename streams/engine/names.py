@@ -1,0 +1,60 @@
+"""Rules for names and ids, and the identity of a step: its name and how often it was asked for."""
+
+import re
+from typing import NamedTuple
+
+from stepwell.streams.engine.errors import InvalidDefinition
+from stepwell.streams.engine.limits import (
+    INSTANCE_ID_LENGTH_MAX,
+    STEP_NAME_LENGTH_MAX,
+    WORKFLOW_NAME_LENGTH_MAX,
+)
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class StepKey(NamedTuple):
+    """A step of one run: the n-th time that `name` was asked for, counted from 1."""
+
+    name: str
+    occurrence: int
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.occurrence}"
+
+
+def check_workflow_name(name: str) -> str:
+    """The name, if it may name a workflow; raises `InvalidDefinition`."""
+    return _check_identifier("workflow name", name, WORKFLOW_NAME_LENGTH_MAX)
+
+
+def check_instance_id(instance: str) -> str:
+    """The id, if it may name an instance; raises `InvalidDefinition`."""
+    return _check_identifier("instance id", instance, INSTANCE_ID_LENGTH_MAX)
+
+
+def check_step_name(name: str) -> str:
+    """The name, if it may name a step; raises `InvalidDefinition`."""
+    if not isinstance(name, str) or not name or len(name) > STEP_NAME_LENGTH_MAX:
+        raise InvalidDefinition(
+            f"step name {name!r} is not text of 1 to {STEP_NAME_LENGTH_MAX} characters"
+        )
+    if _CONTROL.search(name):
+        raise InvalidDefinition(f"step name {name!r} has control characters")
+    return name
+
+
+def default_workflow_name(class_name: str) -> str:
+    """`EmbedIssue` becomes `embed-issue`."""
+    return _HUMP.sub("-", class_name).lower()
+
+
+def _check_identifier(what: str, text: str, length_max: int) -> str:
+    if not isinstance(text, str) or len(text) > length_max or not _IDENTIFIER.fullmatch(text):
+        raise InvalidDefinition(
+            f"{what} {text!r} is not 1 to {length_max} letters, digits, '_' or '-' "
+            "that begin with a letter, a digit or '_'"
+        )
+    return text

@@ -1,0 +1,1 @@
+"""Workflows that run as they are, and show how one is written."""

@@ -1,0 +1,7 @@
+"""What every test shares: quiet logs, and the servers for those that ask for them."""
+
+import logging
+
+import structlog
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
