@@ -1,1 +1,4 @@
-"""."""
+"""HTTP in front of Kafka: webhooks are verified, mapped to events, and stored before the answer.
+
+Reading order: `sources.py`, `github.py`, `webhooks.py`, `intake.py`, `app.py`, `server.py`.
+"""

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Write the public JSON Schemas to `schemas/json/`; --check only says whether they are fresh."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import orjson
+
+from stepwell.schemas.json_schemas import json_schemas
+
+FOLDER = Path(__file__).resolve().parent.parent / "schemas" / "json"
+
+
+def files() -> dict[Path, bytes]:
+    """What the folder must hold."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return {
+        FOLDER / f"{name}.schema.json": orjson.dumps(schema, option=options)
+        for name, schema in json_schemas().items()
+    }
+
+
+def main() -> int:
+    """Write or check; 1 when a file is missing, stale or left over."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 when stale")
+    check = parser.parse_args().check
+    wanted = files()
+    here = {path: path.read_bytes() for path in FOLDER.glob("*.schema.json")}
+    stale = sorted(
+        path.name for path in wanted.keys() | here.keys() if here.get(path) != wanted.get(path)
+    )
+    if check:
+        print(f"stale: {', '.join(stale)}; run scripts/gen_schemas.py" if stale else "fresh")
+        return 1 if stale else 0
+    FOLDER.mkdir(exist_ok=True)
+    for path in here.keys() - wanted.keys():
+        path.unlink()
+    for path, content in wanted.items():
+        path.write_bytes(content)
+    print(f"wrote {len(wanted)} schemas, {len(stale)} changed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Runs the gateway: checks its configuration, opens Kafka, listens until it is told to stop."""
+
+import asyncio
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import structlog
+from aiohttp import web
+
+from stepwell.schemas.topics import Topics
+from stepwell.streams.errors import ConfigurationError
+from stepwell.streams.gateway.app import build_app
+from stepwell.streams.gateway.github import GithubSource
+from stepwell.streams.gateway.intake import REMEMBERED_MAX, Intake
+from stepwell.streams.gateway.sources import Source
+from stepwell.streams.gateway.standard_webhooks import StandardWebhooksSource
+from stepwell.streams.gateway.webhooks import Rules, Webhooks
+from stepwell.streams.kafka.admin import ensure_topics
+from stepwell.streams.kafka.publisher import EventPublisher
+from stepwell.streams.kafka.security import Security
+from stepwell.streams.kafka.tail import read_tail
+from stepwell.streams.metrics import Metrics
+from stepwell.streams.settings import is_loopback
+
+log = structlog.get_logger(__name__)
+
+IDLE_TIMEOUT_S = 75
+"""A connection that sends no complete request for this long is closed."""
+SHUTDOWN_TIMEOUT_S = 5
+"""How long requests that are under way may take after the stop; an append takes less."""
+LINGER_S = 1
+"""How long the rest of a refused body is read, so that the sender gets to see the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """All that the gateway needs to know; secrets are kept out of its `repr`."""
+
+    bootstrap: str
+    topics: Topics = field(default_factory=Topics)
+    replication_factor: int = 1
+    security: Security = field(default_factory=Security)
+    host: str = "127.0.0.1"
+    port: int = 8400
+    token: str | None = field(default=None, repr=False)
+    """Bearer token for everything but webhooks and health; needed to listen beyond loopback."""
+    github_secrets: tuple[str, ...] = field(default=(), repr=False)
+    standard_secrets: tuple[str, ...] = field(default=(), repr=False)
+    rules: Rules = field(default_factory=Rules)
+    append_timeout_ms: int = 2500
+    remembered_max: int = REMEMBERED_MAX
+    """How many deliveries are remembered, to recognise one that comes again."""
+    warm_up_ms: int = 3000
+    """How long the gateway may read back, at start, what it should remember."""
+
+
+async def run_gateway(config: GatewayConfig, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set; then finish what was begun.
+
+    Raises `ConfigurationError`, `TopicMismatch`, and `BrokerUnavailable` if Kafka is away at start;
+    later outages are answered with 503.
+    """
+    sources = _sources(config)
+    _check_exposure(config)
+    await ensure_topics(
+        config.bootstrap, config.topics.facts(), config.replication_factor, security=config.security
+    )
+    publisher = EventPublisher(
+        config.bootstrap,
+        config.topics.events,
+        timeout_ms=config.append_timeout_ms,
+        security=config.security,
+    )
+    try:
+        await publisher.start()
+        metrics = Metrics(version("stepwell"))
+        intake = Intake(publisher, metrics, config.remembered_max)
+        await _read_back(intake, config)
+        webhooks = Webhooks(sources, intake, metrics.gateway, config.rules)
+        app = build_app(
+            webhooks,
+            publisher,
+            metrics,
+            max_body_bytes=config.rules.max_body_bytes,
+            token=config.token,
+        )
+        await _serve(app, config, stop)
+    finally:
+        await publisher.stop()
+
+
+def make_runner(
+    app: web.Application,
+    *,
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
+    shutdown_timeout_s: float = SHUTDOWN_TIMEOUT_S,
+) -> web.AppRunner:
+    """A runner with our limits: bodies as they come, slow and idle connections closed."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=idle_timeout_s,
+        lingering_time=LINGER_S,
+        shutdown_timeout=shutdown_timeout_s,
+    )
+
+
+async def _serve(app: web.Application, config: GatewayConfig, stop: asyncio.Event) -> None:
+    runner = make_runner(app)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, config.host, config.port).start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"gateway.host, gateway.port: cannot listen on {config.host}:{config.port}: "
+                f"{error.strerror}; choose another port, or stop what uses this one"
+            ) from error
+        log.info("gateway listening", url=f"http://{config.host}:{config.port}")
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _sources(config: GatewayConfig) -> dict[str, Source]:
+    sources: dict[str, Source] = {}
+    if config.github_secrets:
+        sources["github"] = GithubSource(config.github_secrets)
+    if config.standard_secrets:
+        sources["standard"] = StandardWebhooksSource(config.standard_secrets)
+    if not sources:
+        raise ConfigurationError(
+            "no webhook can be accepted: set gateway.github_secrets or gateway.standard_secrets"
+        )
+    return sources
+
+
+def _check_exposure(config: GatewayConfig) -> None:
+    if config.token == "":
+        raise ConfigurationError("gateway.token is empty; leave it out or set a long random text")
+    if config.token is None and not is_loopback(config.host):
+        raise ConfigurationError(
+            f"gateway.host {config.host} can be reached by other machines: set gateway.token too, "
+            "or listen on 127.0.0.1"
+        )
+
+
+async def _read_back(intake: Intake, config: GatewayConfig) -> None:
+    try:
+        async with asyncio.timeout(config.warm_up_ms / 1000):
+            await read_tail(
+                config.bootstrap,
+                config.topics.events,
+                lambda record: intake.remember(record.headers, record.value),
+                count_max=config.remembered_max,
+                security=config.security,
+            )
+    except TimeoutError:
+        log.info("not all recent deliveries were read back", remembered=len(intake))

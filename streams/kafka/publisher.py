@@ -1,0 +1,152 @@
+"""Appends events and waits until they are safe. The gateway's way into Kafka; Faust is not used."""
+
+import asyncio
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from stepwell.schemas.cloudevents import EventRecord
+from stepwell.schemas.errors import EventRejected, RejectReason
+from stepwell.streams.errors import BrokerUnavailable
+from stepwell.streams.kafka.security import Security
+
+RECORD_BYTES_MAX = 1024 * 1024
+IN_FLIGHT_MAX = 1000
+STOP_TIMEOUT_MS = 5000
+
+
+class Position(NamedTuple):
+    """Where a record lies in its topic."""
+
+    partition: int
+    offset: int
+
+
+class EventPublisher:
+    """One topic, one idempotent producer with acks from all in-sync replicas, bounded waits.
+
+    A `BrokerUnavailable` means "not known to be stored": the record may still arrive. Appending
+    it again is right; whoever reads it knows it by source and id.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        *,
+        timeout_ms: int = 3000,
+        in_flight_max: int = IN_FLIGHT_MAX,
+        security: Security | None = None,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._timeout_ms = timeout_ms
+        self._in_flight_max = in_flight_max
+        self._options = (security or Security()).client_options()
+        self._in_flight = 0
+        self._producer: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Connect; raises `BrokerUnavailable`. Later outages are survived without another start."""
+        try:
+            async with asyncio.timeout(self._timeout_ms / 1000):
+                await self._connected()
+        except (TimeoutError, KafkaError) as error:
+            raise self._unavailable("does not answer") from error
+
+    async def append(self, record: EventRecord) -> Position:
+        """Store a record; returns when all in-sync replicas have it.
+
+        Raises `BrokerUnavailable` at the time limit, at once when too many wait already, and
+        `EventRejected` when the record is too large for Kafka.
+        """
+        if self._in_flight >= self._in_flight_max:
+            raise self._unavailable(f"is slow: {self._in_flight} appends are waiting already")
+        self._in_flight += 1
+        try:
+            async with asyncio.timeout(self._timeout_ms / 1000):
+                return await self._deliver(await self._connected(), record)
+        except TimeoutError:
+            raise self._unavailable(f"did not acknowledge within {self._timeout_ms} ms") from None
+        except MessageSizeTooLargeError as error:
+            size = len(record.key) + len(record.value)
+            detail = f"event of {size} bytes; a record holds at most {RECORD_BYTES_MAX}"
+            raise EventRejected(RejectReason.SIZE, detail) from error
+        except KafkaError as error:
+            raise self._unavailable(f"refused the append: {error!r}") from error
+        finally:
+            self._in_flight -= 1
+
+    async def reachable(self, timeout_ms: int = 1000) -> bool:
+        """Whether the broker answers right now."""
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                producer = await self._connected()
+                answered: bool = await producer.client.force_metadata_update()
+                return answered
+        except (TimeoutError, KafkaError):
+            return False
+
+    async def stop(self) -> None:
+        """Let go of the connection, within a time limit. Idempotent."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer)
+        await asyncio.gather(*self._retiring)
+
+    async def _deliver(self, producer: AIOKafkaProducer, record: EventRecord) -> Position:
+        key, value, headers = record
+        try:
+            acknowledged = await producer.send(self._topic, value, key, headers=headers)
+            metadata = await acknowledged
+        except KafkaError as error:
+            if not error.retriable and not isinstance(error, MessageSizeTooLargeError):
+                self._retire(producer)
+            raise
+        return Position(metadata.partition, metadata.offset)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            if self._producer is not None:
+                return self._producer
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                client_id="stepwell-gateway",
+                acks="all",
+                enable_idempotence=True,
+                max_request_size=RECORD_BYTES_MAX,
+                request_timeout_ms=self._timeout_ms,
+                **self._options,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+            return producer
+
+    def _retire(self, producer: AIOKafkaProducer) -> None:
+        # After a lost sequence number or the end of its sender task an idempotent producer refuses
+        # everything for good; only a new one, with a new id, can go on.
+        if self._producer is producer:
+            self._producer = None
+            task = asyncio.create_task(_stop(producer))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    def _unavailable(self, what: str) -> BrokerUnavailable:
+        return BrokerUnavailable(f"Kafka at {self._bootstrap} {what} (topic {self._topic})")
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_MS / 1000):
+            await producer.stop()
+    except TimeoutError:
+        # aiokafka flushes until the broker returns. Nobody waits for these records any more: their
+        # senders were told, so the sockets are closed and the rest ends with the event loop.
+        await producer.client.close()
