@@ -5,3 +5,5 @@ import logging
 import structlog
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+pytest_plugins = ["tests.servers"]

@@ -8,7 +8,7 @@ import structlog
 from stepwell.schemas.errors import JournalCorrupt
 from stepwell.streams.agents.records import DeadLetters, Failure, RawRecord
 from stepwell.streams.runtime.bodies import StepBodies
-from stepwell.streams.runtime.owner import PartitionOwner, Surroundings
+from stepwell.streams.runtime.owner import PartitionOwner, Phase, Surroundings
 from stepwell.streams.runtime.rows import Rows
 
 log = structlog.get_logger(__name__)
@@ -64,6 +64,12 @@ class Instances:
         """Call about every second."""
         for owner in self._owners.values():
             owner.tick()
+
+    @property
+    def ready(self) -> bool:
+        """Whether partitions are owned and all of them are active."""
+        phases = {owner.phase for owner in self._owners.values()}
+        return phases == {Phase.ACTIVE}
 
     @property
     def live(self) -> int:

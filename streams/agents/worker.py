@@ -1,10 +1,13 @@
 """The worker: two agents and two tables on one Faust app. Only wires; nothing is decided here."""
 
 import asyncio
+import itertools
 import os
 import socket
 from dataclasses import dataclass
 from typing import Any
+
+from aiokafka.errors import KafkaError
 
 from stepwell.schemas.topics import Topics
 from stepwell.streams.agents.instances import Instances
@@ -21,6 +24,7 @@ from stepwell.streams.runtime.owner import Surroundings
 from stepwell.streams.runtime.registry import Workflows
 
 TICK_S = 1.0
+LAG_EVERY_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Worker:
             worker=f"{socket.gethostname()}-{os.getpid()}",
         )
         self._instances = Instances(self._rows, self._bodies, around, self._dead_letter)
+        self._waiting = 0
         self._declare_agents()
         self.app.on_recovered(self._recovered)
         self.app.on_revoked(self._instances.revoke)
@@ -72,6 +77,15 @@ class Worker:
         finally:
             ticking.cancel()
             self._bodies.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition that the group gave us is active here."""
+        return self._instances.ready
+
+    def work(self) -> tuple[int, int]:
+        """Records finished since the start, and records of owned partitions that still wait."""
+        return self.app.consumer.finished_total, self._waiting
 
     def _declare_agents(self) -> None:
         # An event is acknowledged when the loop comes back for the next one, never on an exception.
@@ -90,9 +104,24 @@ class Worker:
         self._instances.recovered(partitions)
 
     async def _tick(self) -> None:
-        while True:
+        for second in itertools.count():
             await asyncio.sleep(TICK_S)
             self._instances.tick()
+            if second % LAG_EVERY_S == 0:
+                self._waiting = await self._measure_lag()
+
+    async def _measure_lag(self) -> int:
+        """How many records of our partitions are not done, in all; also as metrics."""
+        consumer = self.app.consumer
+        lags = consumer.lag()
+        try:
+            ends = await consumer.highwaters(*lags)
+        except KafkaError:
+            return 0  # without a broker nothing can be finished: no reason to end
+        for tp, lag in lags.items():
+            lags[tp] = lag + max(0, ends[tp] - consumer.highwater(tp))
+            self._metrics.worker.consumer_lag.labels(tp.topic, tp.partition).set(lags[tp])
+        return sum(lags.values())
 
     def _rows(self, partition: int) -> TableRows:
         return TableRows(self._headers, self._history, partition)

@@ -169,7 +169,8 @@ class World:
         self.start_worker()
 
     def workflow(self, name: str) -> Workflow | None:
-        return self._workflows[name]()
+        workflow = self._workflows.get(name)
+        return workflow() if workflow else None
 
     def create(self, key: InstanceKey, params: Any) -> None:
         """A producer publishes; now and then twice."""

@@ -1,0 +1,200 @@
+"""Errors of this package. `exit_code` is what the command line ends with.
+
+ModelError
+├── UnknownPreset           no preset of that name (exit 3)
+├── ModelNotFound           the folder holds no model: pull it first (exit 3)
+├── ModelUnavailable        no source could supply the files; says what each answered (exit 5)
+│   └── SourceFailed        one source could not; `pull` collects these
+├── DestinationOccupied     pull would overwrite something that is no model of ours (exit 4)
+├── DestinationUnusable     the destination cannot be written
+├── UnsupportedModel        an architecture that the exporter does not know (exit 4)
+├── FileRefused             a model file must not be used (exit 4)
+│   ├── FileMissing         absent, or a directory
+│   ├── FileIsPointer       a Git LFS pointer instead of the contents
+│   ├── FileTruncated       shorter than pinned
+│   ├── HashMismatch        other contents than pinned
+│   ├── FileDamaged         cannot be parsed
+│   ├── ExternalData        a graph that reads other files
+│   ├── ForeignOperators    a graph that needs operators outside standard ONNX
+│   ├── GraphContract       a graph with other inputs or outputs than ours
+│   └── SelfTestFailed      tokenizer and graph do not give the stored vectors
+├── TextRefused             a text that has no vector
+│   └── EmptyText           empty, or only whitespace
+├── InferenceFailed         the runtime refused a batch
+├── BadVector               NaN, infinite or zero numbers came out
+└── EmbedderClosed          used after `close`
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+
+class ModelError(Exception):
+    """Base of every error raised by `stepwell.models`."""
+
+    exit_code: ClassVar[int] = 1
+
+
+@dataclass(eq=False)
+class UnknownPreset(ModelError):
+    """No preset has this name."""
+
+    name: str
+    known: Sequence[str]
+    exit_code: ClassVar[int] = 3
+
+    def __str__(self) -> str:
+        return f"no model preset is called {self.name!r}; there are: {', '.join(self.known)}"
+
+
+@dataclass(eq=False)
+class ModelNotFound(ModelError):
+    """The folder holds no model."""
+
+    directory: Path
+    exit_code: ClassVar[int] = 3
+
+    def __str__(self) -> str:
+        return f"{self.directory} holds no model (no manifest.json): run `stepwell model pull`"
+
+
+@dataclass(eq=False)
+class ModelUnavailable(ModelError):
+    """No source could supply the model; `detail` says what was tried and what came back."""
+
+    detail: str
+    exit_code: ClassVar[int] = 5
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class SourceFailed(ModelUnavailable):
+    """One source could not supply the model."""
+
+
+@dataclass(eq=False)
+class DestinationOccupied(ModelError):
+    """The destination holds something that is no model of ours."""
+
+    directory: Path
+    exit_code: ClassVar[int] = 4
+
+    def __str__(self) -> str:
+        return (
+            f"{self.directory} exists and is no model of Stepwell (no manifest.json): "
+            "it is left as it is; choose another folder or move it away"
+        )
+
+
+@dataclass(eq=False)
+class DestinationUnusable(ModelError):
+    """The destination cannot be written."""
+
+    directory: Path
+    detail: str
+
+    def __str__(self) -> str:
+        return f"a model cannot be kept in {self.directory}: {self.detail}"
+
+
+@dataclass(eq=False)
+class UnsupportedModel(ModelError):
+    """The exporter does not know this architecture; `detail` names what it found where."""
+
+    detail: str
+    exit_code: ClassVar[int] = 4
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+@dataclass(eq=False)
+class FileRefused(ModelError):
+    """A model file must not be used; `detail` says why."""
+
+    path: Path
+    detail: str
+    exit_code: ClassVar[int] = 4
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.detail}"
+
+
+class FileMissing(FileRefused):
+    """The file is absent, or a directory."""
+
+
+class FileIsPointer(FileRefused):
+    """The file is a Git LFS pointer instead of the contents."""
+
+
+class FileTruncated(FileRefused):
+    """The file is shorter than pinned."""
+
+
+class HashMismatch(FileRefused):
+    """The file has other contents than pinned."""
+
+
+class FileDamaged(FileRefused):
+    """The file cannot be parsed."""
+
+
+class ExternalData(FileRefused):
+    """The graph reads tensors from other files."""
+
+
+class ForeignOperators(FileRefused):
+    """The graph needs operators outside standard ONNX."""
+
+
+class GraphContract(FileRefused):
+    """The graph has other inputs or outputs than ours."""
+
+
+class SelfTestFailed(FileRefused):
+    """Tokenizer and graph do not give the vectors stored in the manifest."""
+
+
+@dataclass(eq=False)
+class TextRefused(ModelError):
+    """A text that has no vector; `detail` says why."""
+
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class EmptyText(TextRefused):
+    """The text is empty, or only whitespace."""
+
+
+@dataclass(eq=False)
+class InferenceFailed(ModelError):
+    """The runtime refused a batch."""
+
+    detail: str
+
+    def __str__(self) -> str:
+        return f"the model could not be run: {self.detail}"
+
+
+@dataclass(eq=False)
+class BadVector(ModelError):
+    """The model gave numbers that must not be stored."""
+
+    detail: str
+
+    def __str__(self) -> str:
+        return f"the model gave a vector that must not be stored: {self.detail}"
+
+
+class EmbedderClosed(ModelError):
+    """The embedder was closed while the text waited, or before it came."""
+
+    def __str__(self) -> str:
+        return "the embedder is closed"

@@ -1,0 +1,26 @@
+"""The command line: parses, calls one function of another room, prints. Nothing else.
+
+It must start fast: whatever is slow to import is imported by the command that needs it.
+"""
+
+import logging
+import sys
+
+from stepwell.streams.cli.root import cli
+
+
+def main() -> None:
+    """The entry point of the `stepwell` script."""
+    _quiet_libraries()
+    cli(prog_name="stepwell")
+
+
+def _quiet_libraries() -> None:
+    """An error is one line of ours: what libraries log is for servers, which ask for it."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not sys.warnoptions:  # deprecations are for us, and tests show them
+        logging.captureWarnings(True)
+        logging.getLogger("py.warnings").setLevel(logging.ERROR)
+
+
+__all__ = ["main"]

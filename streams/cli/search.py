@@ -1,0 +1,65 @@
+"""`stepwell search`: the documents nearest to a query."""
+
+import asyncio
+
+import click
+
+from stepwell.streams.cli.invocation import (
+    Invocation,
+    common_options,
+    pass_invocation,
+    setting_flag,
+)
+from stepwell.streams.cli.output import print_json, print_table
+
+LIMIT_MAX = 1000
+
+
+@click.command()
+@click.argument("query", nargs=-1, required=True)
+@click.option("--type", "type_", metavar="TYPE", help="Only of this type: issue, milestone.")
+@click.option("--repo", metavar="OWNER/NAME", help="Only of this repository.")
+@click.option("--state", metavar="STATE", help="Only in this state: open, closed.")
+@click.option("--label", "labels", multiple=True, help="Only with this label, or one of several.")
+@click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=10, show_default=True)
+@setting_flag("--index-url", "index.url", "Address of the index")
+@common_options
+@pass_invocation
+def search(  # noqa: PLR0913 - one for each option
+    invocation: Invocation,
+    *,
+    query: tuple[str, ...],
+    type_: str | None,
+    repo: str | None,
+    state: str | None,
+    labels: tuple[str, ...],
+    limit: int,
+) -> None:
+    """Find documents that mean what QUERY says, nearest first."""
+    from stepwell.schemas.documents import SearchFilters
+
+    text = " ".join(query).strip()
+    if not text:
+        raise click.UsageError("QUERY is empty")
+    filters = SearchFilters(type=type_, repo=repo, state=state, labels=labels)
+    settings = invocation.settings()
+    hits = asyncio.run(invocation.app().search(settings, text, filters, limit))
+    if invocation.json:
+        print_json(hits)
+    elif hits:
+        print_table(
+            ("SCORE", "TYPE", "DOCUMENT", "STATE", "TITLE", "URL"),
+            (
+                (
+                    f"{hit.score:.3f}",
+                    hit.document.type,
+                    f"{hit.document.repo}#{hit.document.number}",
+                    hit.document.state,
+                    hit.document.title,
+                    hit.document.url,
+                )
+                for hit in hits
+            ),
+        )
+    else:
+        click.echo("Nothing found. What was taken in: stepwell instances list", err=True)

@@ -1,0 +1,108 @@
+"""What the settings mean for each room: its configuration, and the objects behind its ports."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from stepwell.schemas.topics import Topics
+from stepwell.streams.agents.worker import WorkerConfig
+from stepwell.streams.errors import ConfigurationError
+from stepwell.streams.gateway.server import GatewayConfig
+from stepwell.streams.gateway.webhooks import Rules
+from stepwell.streams.index.factory import make_index
+from stepwell.streams.kafka.app import KafkaAppConfig
+from stepwell.streams.kafka.security import Security
+from stepwell.streams.ports import VectorIndex
+from stepwell.streams.runtime.registry import Workflows
+from stepwell.streams.settings import KafkaSettings, Settings
+
+RECORD_BYTES_MAX = 2 * 1024 * 1024
+"""What a worker sends at most: a step result at its limit, with room for its envelope."""
+
+WorkflowsFactory = Callable[[Settings], AbstractAsyncContextManager[Workflows]]
+
+
+def load_factory(path: str) -> WorkflowsFactory:
+    """The function that `module:function` names; the current directory is looked into as well."""
+    module_name, _, name = path.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"worker.workflows {path!r}: {error}") from error
+    factory: WorkflowsFactory | None = getattr(module, name, None)
+    if factory is None:
+        raise ConfigurationError(f"worker.workflows {path!r}: {module_name} has no {name!r}")
+    return factory
+
+
+def topics_of(kafka: KafkaSettings) -> Topics:
+    """The topics."""
+    return Topics(kafka.prefix, kafka.app_id, kafka.partitions)
+
+
+def security_of(kafka: KafkaSettings) -> Security:
+    """How connections to Kafka are protected."""
+    password = kafka.sasl_password
+    return Security(
+        protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        username=kafka.sasl_username,
+        password=password.get_secret_value() if password else None,
+        ca_file=kafka.ssl_ca_file,
+    )
+
+
+def index_of(settings: Settings, dimension: int) -> VectorIndex:
+    """The index, not connected yet."""
+    return make_index(settings.index.url, settings.index.collection, dimension)
+
+
+def model_directory(settings: Settings) -> Path:
+    """Where the model is kept."""
+    from stepwell.models import model_directory as in_cache
+
+    return settings.model.dir or in_cache(settings.model.id)
+
+
+def worker_config(settings: Settings) -> WorkerConfig:
+    """A worker."""
+    kafka, worker = settings.kafka, settings.worker
+    return WorkerConfig(
+        kafka=KafkaAppConfig(
+            bootstrap=kafka.bootstrap,
+            app_id=kafka.app_id,
+            partitions=kafka.partitions,
+            store=worker.store,
+            data_dir=worker.data_dir,
+            group_instance_id=worker.instance_id,
+            commit_interval_ms=worker.commit_interval_ms,
+            session_timeout_ms=worker.session_timeout_ms,
+            heartbeat_interval_ms=max(200, worker.session_timeout_ms // 5),
+            recovery_stall_timeout_ms=worker.recovery_timeout_ms,
+            record_bytes_max=RECORD_BYTES_MAX,
+        ),
+        topics=topics_of(kafka),
+        max_running_steps=worker.max_running_steps,
+    )
+
+
+def gateway_config(settings: Settings) -> GatewayConfig:
+    """A gateway."""
+    kafka, own = settings.kafka, settings.gateway
+    return GatewayConfig(
+        bootstrap=kafka.bootstrap,
+        topics=topics_of(kafka),
+        replication_factor=kafka.replication_factor,
+        security=security_of(kafka),
+        host=own.host,
+        port=own.port,
+        token=own.token.get_secret_value() if own.token else None,
+        github_secrets=tuple(secret.get_secret_value() for secret in own.github_secrets),
+        standard_secrets=tuple(secret.get_secret_value() for secret in own.standard_secrets),
+        rules=Rules(max_body_bytes=own.max_body_bytes, on_conflict=own.on_conflict),
+        append_timeout_ms=own.append_timeout_ms,
+    )

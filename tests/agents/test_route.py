@@ -1,0 +1,175 @@
+"""Events become instances, or are set aside with a reason; a redelivery makes the same again."""
+
+import orjson
+import pytest
+
+from stepwell.schemas import codec
+from stepwell.schemas.journal import InstanceCreated
+from stepwell.streams import Workflow, Workflows, on_event
+from stepwell.streams.agents.records import Failure, RawRecord, dead_letter_headers
+from stepwell.streams.agents.route import Router
+from stepwell.streams.metrics import Metrics
+
+DELIVERY = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+
+
+class Order(Workflow, name="order"):
+    triggers = (on_event("shop.order.*", filter=lambda event: event.data["total"] > 0),)
+
+    async def run(self, event, step): ...
+
+
+class Audit(Workflow, name="audit"):
+    triggers = (
+        on_event(
+            "shop.*",
+            instance_id=lambda event: event.data["number"],
+            params=lambda event: {"number": event.data["number"]},
+        ),
+    )
+
+    async def run(self, event, step): ...
+
+
+class Desk:
+    """A router with the instances and dead letters that it makes."""
+
+    def __init__(self, *workflows: type[Workflow]) -> None:
+        self.created: dict[str, InstanceCreated] = {}
+        self.raw: list[tuple[bytes, bytes]] = []
+        self.rejected: list[Failure] = []
+        self.metrics = Metrics("test")
+        self.router = Router(
+            Workflows((workflow, None) for workflow in workflows),
+            self.append,
+            lambda _record, failure: self.rejected.append(failure),
+            self.metrics,
+        )
+
+    def append(self, key: bytes, value: bytes) -> None:
+        record = codec.decode(value)
+        assert isinstance(record, InstanceCreated)
+        self.created[key.decode()] = record
+        self.raw.append((key, value))
+
+    def take(self, value: bytes | None, key: bytes | None = b"order-1", **headers: str) -> "Desk":
+        pairs = tuple((name, text.encode()) for name, text in headers.items())
+        self.router.handle(RawRecord("stepwell.events", 3, 42, 1_000, key, value, pairs))
+        return self
+
+    def event(self, data: object, type_: str = "shop.order.placed", id_: str = DELIVERY) -> "Desk":
+        return self.take(
+            orjson.dumps(data),
+            ce_specversion="1.0",
+            ce_id=id_,
+            ce_source="https://shop.example",
+            ce_type=type_,
+            content_type="application/json",
+        )
+
+
+def test_an_event_creates_an_instance_under_its_delivery_id() -> None:
+    desk = Desk(Order).event({"total": 5})
+    created = desk.created[f"order/{DELIVERY}"]
+    assert created.params == {"total": 5}
+    assert created.origin is not None
+    assert (created.origin.partition, created.origin.offset) == (3, 42)
+    assert (created.origin.event_type, created.origin.subject) == ("shop.order.placed", "order-1")
+
+
+def test_a_redelivered_event_makes_the_same_record_again() -> None:
+    desk = Desk(Order).event({"total": 5}).event({"total": 5})
+    assert desk.raw[0] == desk.raw[1]
+
+
+def test_an_id_that_is_no_uuid_is_combined_with_its_source() -> None:
+    desk = Desk(Order).event({"total": 5}, id_="order 7/ü")
+    (key,) = desk.created
+    assert desk.event({"total": 5}, id_="order 7/ü").created.keys() == {key}
+
+
+def test_an_event_may_start_several_workflows_each_with_its_own_id_and_params() -> None:
+    desk = Desk(Order, Audit).event({"total": 5, "number": "n-7"})
+    assert set(desk.created) == {f"order/{DELIVERY}", "audit/n-7"}
+    assert desk.created["audit/n-7"].params == {"number": "n-7"}
+
+
+@pytest.mark.parametrize("data", [{"total": 0}, {"total": -1}])
+def test_an_event_that_the_filter_leaves_out_starts_nothing(data: object) -> None:
+    desk = Desk(Order).event(data)
+    assert (desk.created, desk.rejected) == ({}, [])
+
+
+def test_an_event_of_another_type_starts_nothing() -> None:
+    desk = Desk(Order).event({}, type_="com.github.issue_comment.created")
+    assert (desk.created, desk.rejected) == ({}, [])
+
+
+def test_t1_a_tombstone_is_counted_and_starts_nothing() -> None:
+    desk = Desk(Order).take(None)
+    assert (desk.created, desk.rejected) == ({}, [])
+    assert b'events_ignored_total{reason="tombstone"} 1.0' in desk.metrics.render()
+
+
+def test_t2_a_value_that_is_not_json_is_set_aside() -> None:
+    (failure,) = Desk(Order).take(b"not json").rejected
+    assert (failure.stage, failure.reason) == ("decode", "decode")
+
+
+def test_t2_registry_framing_is_named() -> None:
+    (failure,) = Desk(Order).take(b"\x00\x00\x00\x00\x07\x02\x08avro").rejected
+    assert failure.reason == "framing"
+    assert "registry" in failure.message.lower()
+
+
+def test_t3_an_event_without_a_key_is_about_itself() -> None:
+    desk = Desk(Order)
+    structured = {
+        "specversion": "1.0",
+        "id": DELIVERY,
+        "source": "https://shop.example",
+        "type": "shop.order.placed",
+        "data": {"total": 1},
+    }
+    desk.take(orjson.dumps(structured), key=None)
+    created = desk.created[f"order/{DELIVERY}"]
+    assert created.origin is not None
+    assert created.origin.subject == DELIVERY
+
+
+def test_t3_a_huge_key_is_set_aside() -> None:
+    (failure,) = Desk(Order).take(b"{}", key=b"k" * 1_000_000).rejected
+    assert failure.stage == "decode"
+
+
+@pytest.mark.parametrize(
+    ("workflow", "data", "reason"),
+    [
+        (Order, {"no": "total"}, "KeyError"),
+        (Audit, {"number": "has a space"}, "InvalidDefinition"),
+        (Audit, {"number": 7}, "InvalidDefinition"),
+    ],
+)
+def test_an_event_that_a_trigger_cannot_take_is_set_aside(
+    workflow: type[Workflow], data: object, reason: str
+) -> None:
+    (failure,) = Desk(workflow).event(data).rejected
+    assert (failure.stage, failure.reason) == ("route", reason)
+    assert workflow.name in failure.message
+
+
+def test_parameters_above_the_limit_are_set_aside_naming_both() -> None:
+    (failure,) = Desk(Order).event({"total": 1, "text": "x" * 1_100_000}).rejected
+    assert failure.reason == "NotSerialisable"
+    assert "1048576" in failure.message
+
+
+def test_a_dead_letter_says_where_it_lay_and_keeps_the_first_cause() -> None:
+    record = RawRecord("events", 3, 42, 1_000, b"k", b"v", (("ce_id", b"x"),))
+    first = dead_letter_headers(record, Failure("decode", "framing", "m" * 5_000), now_ms=7)
+    texts = dict(first)
+    assert texts["ce_id"] == b"x"
+    assert (texts["stepwell-topic"], texts["stepwell-offset"]) == (b"events", b"42")
+    assert len(texts["stepwell-message"]) == 1024
+    again = RawRecord("dead", 0, 1, 2, b"k", b"v", first)
+    assert dead_letter_headers(again, Failure("route", "other", ""), now_ms=9) == first

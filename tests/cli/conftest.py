@@ -1,0 +1,158 @@
+"""The command line on an app and models of our own, which remember what they were asked."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stepwell.models import Preset, VerifyReport, find_preset
+from stepwell.schemas.documents import Document, Hit, SearchFilters
+from stepwell.streams.cli.invocation import Invocation
+from stepwell.streams.cli.root import cli
+from stepwell.streams.settings import Settings
+from stepwell.streams.views import Check, InstanceDetails, InstanceSummary, StepView
+
+HIT = Hit(
+    Document(
+        key="github:acme/site#42",
+        type="issue",
+        repo="acme/site",
+        number=42,
+        title="Login fails \x1b[31mon Safari",
+        body="It does.",
+        state="open",
+        url="https://github.com/acme/site/issues/42",
+        updated_at="2026-01-02T03:04:05Z",
+        labels=("bug",),
+    ),
+    score=0.87654,
+    model="all-MiniLM-L6-v2",
+)
+SUMMARY = InstanceSummary(
+    "embed-issue",
+    "delivery-1",
+    "complete",
+    created_ms=1_767_225_600_000,
+    updated_ms=1_767_225_600_250,
+)
+DETAILS = InstanceDetails(
+    SUMMARY,
+    params={"number": 42},
+    output={"status": "stored"},
+    steps=(
+        StepView("fetch-content", 1, "succeeded", 1, 1_767_225_600_000, 1_767_225_600_100, "text"),
+        StepView("upsert-vector", 1, "failed", 3, error="IndexUnavailable: no answer"),
+    ),
+)
+
+
+@dataclass
+class FakeApp:
+    """An `App` that answers from its fields, or raises what it was told to."""
+
+    hits: list[Hit] = field(default_factory=lambda: [HIT])
+    summaries: list[InstanceSummary] = field(default_factory=lambda: [SUMMARY])
+    details: InstanceDetails | None = DETAILS
+    checks: list[Check] = field(default_factory=lambda: [Check("broker", True, "3.9 ms")])
+    created: list[str] = field(default_factory=list)
+    error: BaseException | None = None
+    settings: Settings | None = None
+    asked: tuple[object, ...] = ()
+
+    def _answer(self, settings: Settings, *asked: object) -> None:
+        self.settings, self.asked = settings, asked
+        if self.error:
+            raise self.error
+
+    async def run_gateway(self, settings: Settings, stop: asyncio.Event) -> None:
+        self._answer(settings, "gateway")
+
+    async def run_worker(self, settings: Settings, stop: asyncio.Event) -> None:
+        self._answer(settings, "worker")
+
+    async def search(
+        self, settings: Settings, query: str, filters: SearchFilters, limit: int
+    ) -> list[Hit]:
+        self._answer(settings, query, filters, limit)
+        return self.hits
+
+    async def list_instances(
+        self,
+        settings: Settings,
+        *,
+        workflow: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+    ) -> list[InstanceSummary]:
+        self._answer(settings, workflow, status, limit)
+        return self.summaries
+
+    async def describe_instance(
+        self, settings: Settings, workflow: str | None, instance_id: str
+    ) -> InstanceDetails | None:
+        self._answer(settings, workflow, instance_id)
+        return self.details
+
+    async def ensure_topics(self, settings: Settings) -> list[str]:
+        self._answer(settings)
+        return self.created
+
+    async def doctor(self, settings: Settings) -> list[Check]:
+        self._answer(settings)
+        return self.checks
+
+
+@dataclass
+class FakeModels:
+    """`Models` that pull nothing, and verify as they are told."""
+
+    passed: bool = True
+    asked: tuple[object, ...] = ()
+
+    def find_preset(self, name: str) -> Preset:
+        return find_preset(name)
+
+    def model_directory(self, name: str) -> Path:
+        return Path("cache") / name
+
+    def pull(
+        self,
+        preset: Preset,
+        destination: Path | None,
+        *,
+        source: Path | None,
+        report: Callable[[str], None],
+    ) -> Path:
+        self.asked = (preset.name, destination, source)
+        report("fetching")
+        return destination or self.model_directory(preset.name)
+
+    def verify(self, directory: Path) -> VerifyReport:
+        self.asked = (directory,)
+        return VerifyReport("all-MiniLM-L6-v2@1", 384, 8, 1, 1e-7, 1.0, True, close=self.passed)
+
+
+@pytest.fixture
+def app() -> FakeApp:
+    return FakeApp()
+
+
+@pytest.fixture
+def models() -> FakeModels:
+    return FakeModels()
+
+
+@pytest.fixture
+def stepwell(app: FakeApp, models: FakeModels, tmp_path: Path) -> Callable[..., Result]:
+    """Runs a command line in an empty directory and environment."""
+
+    def run(*arguments: str, **environ: str) -> Result:
+        invocation = Invocation(
+            app=lambda: app, models=lambda: models, environ=environ, directory=tmp_path
+        )
+        return CliRunner().invoke(cli, arguments, obj=invocation, prog_name="stepwell")
+
+    return run

@@ -1,0 +1,58 @@
+"""`stepwell search`."""
+
+import json
+
+from stepwell.schemas.documents import SearchFilters
+
+
+def test_words_are_one_query_and_filters_are_passed_on(stepwell, app):
+    stepwell(
+        "search",
+        "login",
+        "fails",
+        "--type",
+        "issue",
+        "--repo",
+        "acme/site",
+        "--state",
+        "open",
+        "--label",
+        "bug",
+        "--label",
+        "ui",
+        "--limit",
+        "3",
+    )
+    filters = SearchFilters(type="issue", repo="acme/site", state="open", labels=("bug", "ui"))
+    assert app.asked == ("login fails", filters, 3)
+
+
+def test_hits_are_a_table_that_payload_text_cannot_steer(stepwell):
+    result = stepwell("search", "login")
+    assert result.exit_code == 0
+    assert "0.877" in result.stdout
+    assert "acme/site#42" in result.stdout
+    assert "Login fails [31mon Safari" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_a_hit_in_json_has_the_document_the_score_and_the_model(stepwell):
+    (hit,) = json.loads(stepwell("search", "login", "--json").stdout)
+    assert hit["document"]["key"] == "github:acme/site#42"
+    assert hit["document"]["labels"] == ["bug"]
+    assert hit["score"] == 0.87654
+    assert hit["model"] == "all-MiniLM-L6-v2"
+
+
+def test_nothing_found_is_no_failure(stepwell, app):
+    app.hits = []
+    result = stepwell("search", "login")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "Nothing found" in result.stderr
+    assert stepwell("search", "login", "--json").stdout == "[]\n"
+
+
+def test_an_empty_query_and_an_impossible_limit_are_wrong_usage(stepwell):
+    assert stepwell("search", " ").exit_code == 2
+    assert stepwell("search").exit_code == 2
+    assert stepwell("search", "login", "--limit", "0").exit_code == 2

@@ -1,0 +1,165 @@
+"""Texts of all callers meet in one micro-batcher, and each caller gets what is theirs."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from stepwell.models.errors import BadVector, EmbedderClosed
+from stepwell.models.microbatch import MicroBatcher
+
+TIMEOUT_S = 10
+
+
+class Work:
+    """Stands for a model: a token per letter; the vector of a text is its length.
+
+    Runs wait at a gate, so that texts gather behind them.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.threads: set[str] = set()
+        self.gate = threading.Event()
+        self.running = threading.Semaphore(0)
+
+    def tokenise(self, texts: Sequence[str]) -> list[np.ndarray]:
+        if "unreadable" in texts:
+            raise ValueError("unreadable")
+        return [np.array([ord(letter) for letter in text], dtype=np.int32) for text in texts]
+
+    def run(self, batch: Sequence[np.ndarray]) -> np.ndarray:
+        self.batches.append([len(ids) for ids in batch])
+        self.threads.add(threading.current_thread().name)
+        self.running.release()
+        assert self.gate.wait(TIMEOUT_S)
+        if any(ids[0] == ord("!") for ids in batch):
+            raise BadVector("it has NaN or infinite numbers")
+        return np.array([[len(ids)] for ids in batch], dtype=np.float32)
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def make_batcher(work: Work) -> Iterator[Callable[[int], MicroBatcher]]:
+    made = []
+
+    def make(threads: int = 1) -> MicroBatcher:
+        made.append(MicroBatcher(work.tokenise, work.run, threads=threads))
+        return made[-1]
+
+    yield make
+    work.gate.set()
+    for batcher in made:
+        batcher.close()
+
+
+def occupy(batcher: MicroBatcher, work: Work):
+    """Keeps the only thread busy until the gate opens."""
+    future = batcher.submit("z" * 300)
+    assert work.running.acquire(timeout=TIMEOUT_S)
+    return future
+
+
+def test_texts_that_arrive_while_the_thread_is_busy_run_together(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    futures = [batcher.submit(text) for text in ("aa", "bbb", "cc", "ddd", "ee")]
+    work.gate.set()
+    assert [future.result(TIMEOUT_S)[0] for future in futures] == [2, 3, 2, 3, 2]
+    assert work.batches == [[300], [2, 2, 2], [3, 3]]
+
+
+def test_as_many_batches_run_at_once_as_there_are_threads(work, make_batcher):
+    batcher = make_batcher(2)
+    futures = [batcher.submit("a" * length) for length in (400, 401, 402)]
+    assert work.running.acquire(timeout=TIMEOUT_S)
+    assert work.running.acquire(timeout=TIMEOUT_S)
+    assert len(work.batches) == 2
+    work.gate.set()
+    assert [future.result(TIMEOUT_S)[0] for future in futures] == [400, 401, 402]
+    assert len(work.threads) == 2
+
+
+def test_a_bad_text_fails_only_its_own_caller(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    good, bad, other = (batcher.submit(text) for text in ("aa", "!!", "cc"))
+    work.gate.set()
+    assert good.result(TIMEOUT_S)[0] == other.result(TIMEOUT_S)[0] == 2
+    with pytest.raises(BadVector):
+        bad.result(TIMEOUT_S)
+
+
+def test_a_text_that_cannot_be_tokenised_fails_only_its_own_caller(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    good, bad = batcher.submit("aa"), batcher.submit("unreadable")
+    work.gate.set()
+    assert good.result(TIMEOUT_S)[0] == 2
+    with pytest.raises(ValueError, match="unreadable"):
+        bad.result(TIMEOUT_S)
+
+
+def test_the_text_of_a_cancelled_caller_is_not_run(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    cancelled, wanted = batcher.submit("aaaa"), batcher.submit("bb")
+    assert cancelled.cancel()
+    work.gate.set()
+    assert wanted.result(TIMEOUT_S)[0] == 2
+    assert work.batches == [[300], [2]]
+
+
+def test_thousands_of_cancelled_callers_hold_nobody_up(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    for future in [batcher.submit("a") for _ in range(20_000)]:
+        future.cancel()
+    wanted = batcher.submit("bb")
+    work.gate.set()
+    assert wanted.result(TIMEOUT_S)[0] == 2
+
+
+def test_a_caller_that_gives_up_while_running_disturbs_nobody(work, make_batcher):
+    batcher = make_batcher()
+    running = occupy(batcher, work)
+    assert not running.cancel()
+    work.gate.set()
+    assert batcher.submit("bb").result(TIMEOUT_S)[0] == 2
+
+
+def test_closing_finishes_what_runs_and_refuses_what_waits(work, make_batcher):
+    batcher = make_batcher()
+    running = occupy(batcher, work)
+    waiting = batcher.submit("aa")
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    work.gate.set()
+    closing.join(TIMEOUT_S)
+    assert running.result(TIMEOUT_S)[0] == 300
+    with pytest.raises(EmbedderClosed):
+        waiting.result(TIMEOUT_S)
+    with pytest.raises(EmbedderClosed):
+        batcher.submit("bb")
+
+
+def test_many_threads_may_submit_at_once(work, make_batcher):
+    batcher, found = make_batcher(2), []
+    work.gate.set()
+
+    def caller(seed: int) -> None:
+        lengths = [(seed * 7 + number) % 40 + 1 for number in range(200)]
+        futures = [batcher.submit("a" * length) for length in lengths]
+        found.append([future.result(TIMEOUT_S)[0] for future in futures] == lengths)
+
+    threads = [threading.Thread(target=caller, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT_S)
+    assert found == [True] * 8

@@ -1,0 +1,118 @@
+"""A model that cannot be exported right is not exported; the message names what and where."""
+
+import json
+
+import numpy as np
+import pytest
+
+from stepwell.models.architecture import read_architecture
+from stepwell.models.errors import FileDamaged, FileMissing, UnsupportedModel
+
+
+def unsupported(call, match: str) -> None:
+    with pytest.raises(UnsupportedModel, match=match):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("config", "match"),
+    [
+        ({"model_type": "t5"}, r"config.json: model_type 't5' is not among bert, distilbert"),
+        ({"model_type": None}, r"config.json: model_type is missing"),
+        ({"hidden_act": "swish"}, r"config.json: activation 'swish' is not among gelu"),
+        ({"position_embedding_type": "relative_key"}, r"only absolute position embeddings"),
+        ({"num_hidden_layers": "two"}, r"num_hidden_layers is 'two', int expected"),
+    ],
+)
+def test_a_setting_that_is_not_known(make_source, config, match):
+    source = make_source(config=config)
+    unsupported(lambda: read_architecture(source), match)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"pooling_mode_max_tokens": True},
+        {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True},
+        {"pooling_mode": "lasttoken"},
+        {"pooling_mode_mean_tokens": False},
+    ],
+)
+def test_another_pooling_than_mean_or_cls(make_source, flags):
+    source = make_source(pooling=flags)
+    unsupported(lambda: read_architecture(source), r"only mean or CLS")
+
+
+def test_a_layer_after_the_pooling(make_source):
+    source = make_source()
+    dense = [{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]
+    (source / "modules.json").write_text(json.dumps(dense))
+    unsupported(lambda: read_architecture(source), r"module Dense is not supported")
+
+
+def test_lower_casing_outside_the_tokenizer(make_source):
+    source = make_source()
+    (source / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    unsupported(lambda: read_architecture(source), r"do_lower_case")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            {"config": {"num_hidden_layers": 3}},
+            r"encoder.layer.2.intermediate.dense.weight is miss",
+        ),
+        ({"config": {"hidden_size": 20}}, r"has shape \(40, 16\), expected \(-1, 20\)"),
+        ({"config": {"num_attention_heads": 3}}, r"3 heads do not divide 16 channels"),
+        ({"config": {"max_position_embeddings": 90}, "limit": 80}, r"40 position embeddings"),
+    ],
+)
+def test_weights_that_do_not_fit_the_config(make_source, export_tiny, change, match):
+    limit = change.pop("limit", None)
+    source = make_source(**change)
+    if limit:
+        (source / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": limit}))
+    unsupported(lambda: export_tiny(source, source.parent / "model"), match)
+
+
+def test_weights_of_another_kind_of_number(make_source, export_tiny):
+    def quantised(weights):
+        return {name: it.astype(np.int8) for name, it in weights.items()}
+
+    source = make_source(tensors=quantised)
+    unsupported(
+        lambda: export_tiny(source, source.parent / "model"),
+        r"position_embeddings.weight holds I8, expected one of F64, F32, F16",
+    )
+
+
+def test_a_tokenizer_of_another_model(make_source, export_tiny):
+    def fewer_words(weights):
+        name = "embeddings.word_embeddings.weight"
+        return weights | {name: np.ascontiguousarray(weights[name][:50])}
+
+    source = make_source(tensors=fewer_words)
+    unsupported(lambda: export_tiny(source, source.parent / "model"), r"they are not of one model")
+
+
+@pytest.mark.parametrize("contents", [b"", b"\x08" * 99])
+def test_weights_that_cannot_be_parsed(make_source, export_tiny, contents):
+    source = make_source()
+    (source / "model.safetensors").write_bytes(contents)
+    with pytest.raises(FileDamaged, match="no intact safetensors file"):
+        export_tiny(source, source.parent / "model")
+
+
+def test_weights_that_are_not_there(make_source, export_tiny):
+    source = make_source()
+    (source / "model.safetensors").unlink()
+    with pytest.raises(FileMissing, match=r"model.safetensors: is no file"):
+        export_tiny(source, source.parent / "model")
+
+
+def test_a_config_that_is_no_json(make_source):
+    source = make_source()
+    (source / "config.json").write_text("{")
+    with pytest.raises(FileDamaged, match=r"config.json: is not JSON"):
+        read_architecture(source)

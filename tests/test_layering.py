@@ -1,0 +1,223 @@
+"""Imports go downwards only: who may import whom, and who may import which library.
+
+The tables below are the architecture. A new module needs a line here before it passes.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("streams", "models", "schemas")
+
+BASE = ("schemas", "streams.errors", "streams.ports")
+CARRYING = (
+    *BASE,
+    "models",
+    "streams.agents",
+    "streams.engine",
+    "streams.gateway",
+    "streams.index",
+    "streams.kafka",
+    "streams.metrics",
+    "streams.runtime",
+    "streams.settings",
+    "streams.views",
+)
+ROOMS: dict[str, tuple[str, ...]] = {
+    # room: what it may import besides itself, all below `stepwell.`
+    "schemas": (),
+    "models": (),
+    "streams.errors": (),
+    "streams.ports": ("schemas",),
+    "streams.views": ("schemas",),
+    "streams.metrics": ("schemas",),
+    "streams.settings": (),
+    "streams.settings_catalog": ("streams.settings",),
+    "streams.settings_sources": ("streams.errors", "streams.settings_catalog"),
+    "streams.settings_load": (
+        "streams.errors",
+        "streams.settings",
+        "streams.settings_catalog",
+        "streams.settings_sources",
+    ),
+    "streams.engine": ("schemas",),
+    "streams.runtime": (*BASE, "streams.engine", "streams.metrics"),
+    "streams.index": (*BASE, "streams.metrics", "streams.runtime.batcher"),
+    "streams.kafka": (*BASE, "streams.metrics"),
+    "streams.gateway": (
+        *BASE,
+        "streams.engine",
+        "streams.kafka.admin",
+        "streams.kafka.publisher",
+        "streams.kafka.security",
+        "streams.kafka.tail",
+        "streams.metrics",
+        "streams.settings",
+        "streams.views",
+    ),
+    "streams.agents": (
+        *BASE,
+        "streams.engine",
+        "streams.kafka",
+        "streams.metrics",
+        "streams.runtime",
+    ),
+    "streams.examples": (*BASE, "streams.engine", "streams.index.errors"),
+    "streams.wiring": CARRYING,
+    "streams.queries": (*CARRYING, "streams.wiring"),
+    "streams.app": (*CARRYING, "streams.examples", "streams.queries", "streams.wiring"),
+    "streams.cli": (
+        *BASE,
+        "models",
+        "streams.app",
+        "streams.engine.errors",
+        "streams.engine.names",
+        "streams.settings",
+        "streams.settings_catalog",
+        "streams.settings_load",
+        "streams.views",
+    ),
+    "streams": ("schemas", "streams.engine", "streams.runtime.registry"),
+}
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    # library: the rooms that may import it; libraries not named here are free
+    "faust": ("streams.kafka", "streams.agents"),
+    "mode": ("streams.kafka", "streams.agents"),
+    "aiokafka": ("streams.kafka", "streams.agents"),
+    "rocksdict": ("streams.kafka",),
+    "weaviate": ("streams.index",),
+    "onnxruntime": ("models.runtime",),
+    "onnx": ("models",),
+    "safetensors": ("models",),
+    "tokenizers": ("models",),
+    "prometheus_client": ("streams.metrics",),
+    "aiohttp": ("streams.gateway", "streams.app"),
+    "click": ("streams.cli",),
+    "rich": ("streams.cli",),
+    "unittest": (),
+    "tests": (),
+    "scripts": (),
+    **dict.fromkeys(FOLDERS, ()),  # a second copy of our own modules: only `stepwell.…` is right
+}
+IMPURE = frozenset({"asyncio", "time", "random", "uuid", "os", "socket", "threading", "logging"})
+IMPURE_ALLOWED = {
+    ("streams.engine.loop", "asyncio"): "it is the event loop",
+    ("streams.engine.execution", "asyncio"): "the types of future and task, for annotations",
+    ("streams.engine.triggers", "uuid"): "uuid5 is a hash",
+}
+
+Modules = Mapping[str, str]
+
+
+def our_modules() -> dict[str, str]:
+    """The source of every module, by its name without `stepwell.` before it."""
+    found = {}
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = path.read_text()
+    return found
+
+
+def violations(modules: Modules) -> list[str]:
+    """Everything that the tables do not allow, one line each."""
+    return [line for name in modules for line in _of_module(name, modules)]
+
+
+def _of_module(name: str, modules: Modules) -> Iterator[str]:
+    room = _room(name)
+    if room is None:
+        yield f"{name} stands in no room: add it to ROOMS"
+        return
+    allowed = ROOMS[room] if room == "streams" else (room, *ROOMS[room])
+    for target in _imports(ast.parse(modules[name]), modules):
+        library = target.partition(".")[0]
+        if library == "stepwell":
+            refused = not _within(target.removeprefix("stepwell."), allowed)
+        elif library in LIBRARIES:
+            refused = not _within(name, LIBRARIES[library])
+        else:
+            pure = room == "streams.engine" and (name, library) not in IMPURE_ALLOWED
+            refused = pure and library in IMPURE
+        if refused:
+            yield f"{name} may not import {target}"
+
+
+def _room(name: str) -> str | None:
+    """The longest room that holds the module; `streams` itself holds only its `__init__`."""
+    rooms = [room for room in ROOMS if name == room or name.startswith(f"{room}.")]
+    longest = max(rooms, key=len, default=None)
+    return None if longest == "streams" and name != "streams" else longest
+
+
+def _within(name: str, rooms: tuple[str, ...]) -> bool:
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def _imports(tree: ast.Module, modules: Modules) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            yield f"streams.{'.' * node.level}{node.module or ''}"  # relative: never allowed
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full.removeprefix("stepwell.") in modules else node.module
+
+
+def test_imports_go_downwards_only():
+    assert violations(our_modules()) == []
+
+
+def test_every_folder_was_looked_at():
+    names = our_modules().keys()
+    assert all(f"streams.{room}" in names for room in ("engine", "runtime", "kafka", "cli"))
+    assert len(names) > 40
+
+
+def test_every_room_exists():
+    names = our_modules()
+    missing = [room for room in ROOMS if room not in names]
+    assert missing == []
+
+
+def plant(name: str, source: str) -> list[str]:
+    """What is found when this source stands in the place of a module."""
+    return violations({name: source})
+
+
+def test_an_import_that_goes_up_is_found():
+    line = "streams.engine.fold may not import stepwell.streams.runtime"
+    source = "from stepwell.streams.runtime import owner"
+    assert plant("streams.engine.fold", source) == [line]
+    assert plant("streams.runtime.owner", "from stepwell.streams.engine import fold") == []
+
+
+def test_an_import_inside_a_function_is_found():
+    source = "def f():\n    import stepwell.streams.app"
+    assert plant("schemas.codec", source) == ["schemas.codec may not import stepwell.streams.app"]
+
+
+def test_a_library_in_the_wrong_room_is_found():
+    assert plant("streams.gateway.server", "import faust.types") != []
+    assert plant("streams.agents.route", "import faust.types") == []
+    assert plant("models.tokenization", "from onnxruntime import InferenceSession") != []
+    assert plant("models.runtime", "from onnxruntime import InferenceSession") == []
+
+
+def test_impurity_in_the_engine_is_found():
+    assert plant("streams.engine.retry", "import random") != []
+    assert plant("streams.engine.retry", "from asyncio import sleep") != []
+    assert plant("streams.engine.loop", "import asyncio") == []
+
+
+def test_a_relative_import_and_a_second_copy_of_ourselves_are_found():
+    assert plant("streams.engine.fold", "from .state import Status") != []
+    assert plant("streams.engine.fold", "from schemas.journal import Record") != []
+
+
+def test_a_module_without_a_room_is_found():
+    assert plant("streams.misc", "") == ["streams.misc stands in no room: add it to ROOMS"]
