@@ -15,8 +15,6 @@ _REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # GitHub
 _APPEND_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _STEP_S = (0.01, 0.025, 0.06, 0.15, 0.4, 1, 2.5, 6, 15, 40, 100, 250, 600)
 _AGE_S = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 14400, 86400)
-_RECOVERY_S = (0.1, 0.3, 1, 3, 10, 30, 100, 300)
-_BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 
 
 class Metrics:
@@ -27,7 +25,6 @@ class Metrics:
         make = _Make(self.registry)
         self.gateway = GatewayMetrics(make)
         self.worker = WorkerMetrics(make)
-        self.embedding = EmbeddingMetrics(make)
         self.duplicates = make.counter(
             "duplicates_total", "What was there already, by where it was noticed", "stage"
         )
@@ -70,18 +67,12 @@ class WorkerMetrics:
     """Records, instances, steps, and the partitions that a worker owns."""
 
     def __init__(self, make: "_Make") -> None:
-        self.records_refused = make.counter(
-            "records_refused_total", "Records that are no event of ours", "reason"
-        )
         self.events_ignored = make.counter(
             "events_ignored_total", "Events that start nothing", "reason"
         )
         self.dead_letters = make.counter("dead_letters_total", "Records set aside", "reason")
         self.consumer_lag = make.gauge(
             "consumer_lag", "Records not yet committed", "topic", "partition"
-        )
-        self.last_processed = make.gauge(
-            "last_processed_timestamp_seconds", "When a record was last finished", "topic"
         )
         self.instances_started = make.counter(
             "instances_started_total", "Instances created", "workflow"
@@ -90,7 +81,7 @@ class WorkerMetrics:
             "instances_finished_total", "Instances that ended", "workflow", "status"
         )
         self.event_age = make.histogram(
-            "event_age_seconds", "From the source's time to the end of the instance", _AGE_S
+            "event_age_seconds", "From the source's time to the routing of its event", _AGE_S
         )
         self.step_attempts = make.counter(
             "step_attempts_total", "Attempts ended", "workflow", "step", "outcome"
@@ -101,15 +92,8 @@ class WorkerMetrics:
         self.timers_pending = make.gauge(
             "timers_pending", "Sleeps, timeouts and retries waited for"
         )
-        self.journal_append_duration = make.histogram(
-            "journal_append_duration_seconds", "From append to acknowledgement", _APPEND_S
-        )
         self.rebalances = make.counter("rebalances_total", "Changes of the partitions owned here")
-        self.recovery_duration = make.histogram(
-            "recovery_duration_seconds", "From assignment to being ready", _RECOVERY_S
-        )
         for reason in RejectReason:  # rates of counters that appear late are wrong
-            self.records_refused.labels(reason)
             self.dead_letters.labels(reason)
 
     def observe_event_age(self, time: str | None, now_s: float) -> None:
@@ -117,28 +101,6 @@ class WorkerMetrics:
         age_s = event_age_s(time, now_s)
         if age_s is not None:
             self.event_age.observe(age_s)
-
-
-class EmbeddingMetrics:
-    """The model and the writes to the index."""
-
-    def __init__(self, make: "_Make") -> None:
-        self.embed_batch_size = make.histogram("embed_batch_size", "Texts in a batch", _BATCH)
-        self.embed_inference_duration = make.histogram(
-            "embed_inference_duration_seconds", "Running the model on a batch", _APPEND_S
-        )
-        self.embed_truncated = make.counter(
-            "embed_truncated_total", "Texts longer than the model takes"
-        )
-        self.upsert_batch_size = make.histogram(
-            "upsert_batch_size", "Objects in a write to the index", _BATCH
-        )
-        self.upsert_batch_duration = make.histogram(
-            "upsert_batch_duration_seconds", "A write to the index", _REQUEST_S
-        )
-        self.upsert_objects = make.counter(
-            "upsert_objects_total", "Objects written to the index", "outcome"
-        )
 
 
 class _Make:

@@ -12,6 +12,7 @@ from stepwell.streams.engine.execution import describe_error
 from stepwell.streams.engine.limits import RESULT_BYTES_MAX
 from stepwell.streams.engine.triggers import EventTrigger
 from stepwell.streams.metrics import Metrics
+from stepwell.streams.runtime.clock import Clock
 from stepwell.streams.runtime.registry import Workflows
 
 
@@ -27,11 +28,13 @@ class Router:
         append: Callable[[bytes, bytes], None],
         dead_letters: DeadLetters,
         metrics: Metrics,
+        clock: Clock,
     ) -> None:
         self._triggers = tuple(workflows.triggers())
         self._append = append
         self._dead_letters = dead_letters
         self._metrics = metrics
+        self._clock = clock
 
     def handle(self, record: RawRecord) -> None:
         """Route one record."""
@@ -43,6 +46,7 @@ class Router:
         if event is None:
             self._metrics.worker.events_ignored.labels(reason="tombstone").inc()
             return
+        self._metrics.worker.observe_event_age(event.time, self._clock() / 1000)
         created: dict[InstanceKey, bytes] = {}
         for name, trigger in self._triggers:
             try:

@@ -9,12 +9,14 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from stepwell.schemas.journal import InstanceKey, InstanceRecord
 from stepwell.schemas.topics import Topics
 from stepwell.streams.agents.instances import Instances
 from stepwell.streams.agents.observe import Observer
 from stepwell.streams.agents.records import Failure, RawRecord, dead_letter_headers
 from stepwell.streams.agents.route import Router
 from stepwell.streams.agents.rows import TableRows
+from stepwell.streams.engine.fold import Verdict
 from stepwell.streams.kafka.app import KafkaAppConfig, create_app, raw_table, raw_topic
 from stepwell.streams.kafka.running import run_app
 from stepwell.streams.metrics import Metrics
@@ -54,16 +56,17 @@ class Worker:
         self._headers = raw_table(self.app, "instances", changelog=topics.instances_changelog)
         self._history = raw_table(self.app, "history", changelog=topics.history_changelog)
         raw_topic(self.app, topics.dead_letters)
-        self._router = Router(workflows, self._append_instance, self._dead_letter, metrics)
+        self._router = Router(workflows, self.append_instance, self._dead_letter, metrics, clock)
         around = Surroundings(
             append=self._append,
             bodies=self._bodies,
             workflow=workflows.create,
             clock=clock,
-            observe=Observer(metrics),
+            observe=self.observe,
             worker=f"{socket.gethostname()}-{os.getpid()}",
         )
         self._instances = Instances(self._rows, self._bodies, around, self._dead_letter)
+        self._observer = Observer(metrics)
         self._waiting = 0
         self._declare_agents()
         self.app.on_recovered(self._recovered)
@@ -82,6 +85,10 @@ class Worker:
     def ready(self) -> bool:
         """Whether every partition that the group gave us is active here."""
         return self._instances.ready
+
+    def observe(self, key: InstanceKey, record: InstanceRecord, verdict: Verdict) -> None:
+        """Told of every record of the journal and what became of it."""
+        self._observer(key, record, verdict)
 
     def work(self) -> tuple[int, int]:
         """Records finished since the start, and records of owned partitions that still wait."""
@@ -107,6 +114,7 @@ class Worker:
         for second in itertools.count():
             await asyncio.sleep(TICK_S)
             self._instances.tick()
+            self._metrics.worker.timers_pending.set(self._bodies.timers)
             if second % LAG_EVERY_S == 0:
                 self._waiting = await self._measure_lag()
 
@@ -132,7 +140,8 @@ class Worker:
         producer = self.app.producer
         producer.append(self._topics.journal, key=key, value=value, partition=partition)
 
-    def _append_instance(self, key: bytes, value: bytes) -> None:
+    def append_instance(self, key: bytes, value: bytes) -> None:
+        """Append a record of an instance to the journal partition of its key."""
         self._append(self._partition_of(self._topics.journal, key), key, value)
 
     def _dead_letter(self, record: RawRecord, failure: Failure) -> None:

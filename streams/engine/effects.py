@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from stepwell.schemas.journal import ErrorInfo
 from stepwell.streams.engine.names import StepKey
 from stepwell.streams.engine.retry import StepOptions
 
 
-@dataclass(frozen=True, slots=True)
-class RunStep:
+class RunStep(NamedTuple):
     """Run a step body as attempt `attempt`, not before `not_before_ms` (0: now)."""
 
     key: StepKey

@@ -120,7 +120,9 @@ class Execution:
     ) -> Any:
         """`Step.do`: ask for the step and wait for its record."""
         options = step_options(retries, timeout)
-        occurrence = self._counts.get(check_step_name(name), 0) + 1
+        occurrence = self._counts.get(name, 0) + 1
+        if occurrence == 1:
+            check_step_name(name)
         self._steps += 1
         if self._steps > self._steps_max:
             raise StepLimitExceeded(self._steps_max)

@@ -107,6 +107,11 @@ class StepBodies:
         return len(self._running)
 
     @property
+    def timers(self) -> int:
+        """How many jobs wait for their time."""
+        return len(self._timers)
+
+    @property
     def waiting(self) -> int:
         """How many jobs are due and wait for a free place."""
         return len(self._waiting)

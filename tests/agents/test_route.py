@@ -44,6 +44,7 @@ class Desk:
             self.append,
             lambda _record, failure: self.rejected.append(failure),
             self.metrics,
+            lambda: 1_000,
         )
 
     def append(self, key: bytes, value: bytes) -> None:

@@ -166,6 +166,7 @@ class World:
         self._workflows = workflows
         self._bodies_fail = bodies_fail
         self._started = 0
+        self._reference = Reference()
         self.start_worker()
 
     def workflow(self, name: str) -> Workflow | None:
@@ -219,8 +220,8 @@ class World:
         name = (job.instance, job.step.key)
         self.bodies_run.append(name)
         assert worker.owner.phase is Phase.ACTIVE, "a body ran outside ownership"
-        finished = self.reference(up_to=job.epoch).finished
-        assert name not in finished, f"{name} was finished before this owner's claim, and ran again"
+        finished_at = self.reference().finished_at.get(name, job.epoch)
+        assert finished_at >= job.epoch, f"{name} was finished before this claim, and ran again"
         attempt = Attempt(job.step, job.run, job.epoch, self.now_ms)
         if self.random.random() < self._bodies_fail:
             record: Any = attempt.failed(ErrorInfo("Boom", ""), self.now_ms, retryable=True)
@@ -229,12 +230,13 @@ class World:
             record = attempt.succeeded(result, self.now_ms)
         job.report(job, record, codec.encode(record))
 
-    def reference(self, up_to: int | None = None) -> "Reference":
-        """Fold the journal from its beginning, without workers, crashes or rows."""
-        reference = Reference()
-        for offset, (key, value) in enumerate(self.durable.journal[:up_to]):
-            reference.take(offset, key, codec.decode(value))
-        return reference
+    def reference(self) -> "Reference":
+        """The journal folded from its beginning, without workers, crashes or rows."""
+        journal = self.durable.journal
+        for offset in range(self._reference.next_offset, len(journal)):
+            key, value = journal[offset]
+            self._reference.take(offset, key, codec.decode(value))
+        return self._reference
 
 
 class Reference:
@@ -242,12 +244,15 @@ class Reference:
 
     def __init__(self) -> None:
         self._partition = PartitionState()
+        self.next_offset = 0
         self.states: dict[InstanceKey, InstanceState] = {}
         self.accepted: dict[InstanceKey, list[InstanceRecord]] = defaultdict(list)
         self.finished: dict[tuple[InstanceKey, StepKey], Any] = {}
+        self.finished_at: dict[tuple[InstanceKey, StepKey], int] = {}
         self.verdicts: dict[Verdict, int] = defaultdict(int)
 
     def take(self, offset: int, raw_key: bytes, record: Any) -> None:
+        self.next_offset = offset + 1
         if raw_key == OWNER_KEY:
             assert isinstance(record, OwnerClaimed)
             fold_claim(self._partition, offset)
@@ -261,4 +266,5 @@ class Reference:
         self.states[key] = folded.state
         self.accepted[key].append(record)
         if isinstance(record, StepSucceeded):
-            self.finished[key, StepKey(record.step, record.occurrence)] = record.result
+            step = (key, StepKey(record.step, record.occurrence))
+            self.finished[step], self.finished_at[step] = record.result, offset
