@@ -174,8 +174,9 @@ class ModelSettings:
 class MetricsSettings:
     """Where a worker answers Prometheus; the gateway does so on its own port."""
 
-    host: Annotated[Host, "Address to listen on"] = "127.0.0.1"
-    port: Annotated[Port, "Port to listen on"] = 8401
+    host: Annotated[Host, "Address to listen on; other than loopback needs a token"] = "127.0.0.1"
+    port: Annotated[Port, "Port to listen on; each worker on a machine needs its own"] = 8401
+    token: Annotated[SecretStr | None, "Bearer token for metrics"] = None
 
 
 @dataclass(frozen=True, slots=True)

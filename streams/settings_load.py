@@ -108,12 +108,13 @@ def _refusal(setting: Setting, given: Given, reason: str) -> ConfigurationError:
 
 def _check_together(settings: Settings) -> None:
     """Rules about more than one setting."""
-    kafka, gateway = settings.kafka, settings.gateway
-    if not is_loopback(gateway.host) and not gateway.token:
-        raise ConfigurationError(
-            f"gateway.host = {gateway.host!r} ({settings.origin('gateway.host')}) is reachable from"
-            " other machines and needs a token: set STEPWELL_GATEWAY_TOKEN"
-        )
+    kafka = settings.kafka
+    for section, own in (("gateway", settings.gateway), ("metrics", settings.metrics)):
+        if not is_loopback(own.host) and not own.token:
+            raise ConfigurationError(
+                f"{section}.host = {own.host!r} ({settings.origin(f'{section}.host')}) is reachable"
+                f" from other machines and needs a token: set STEPWELL_{section.upper()}_TOKEN"
+            )
     if kafka.security_protocol.startswith("SASL") and not (
         kafka.sasl_username and kafka.sasl_password
     ):

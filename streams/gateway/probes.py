@@ -1,4 +1,4 @@
-"""What Prometheus and an orchestrator ask of a worker: metrics, alive, ready."""
+"""The small HTTP server of a worker: metrics, alive, ready."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from stepwell.streams.errors import ConfigurationError
-from stepwell.streams.metrics import CONTENT_TYPE, Metrics
+from stepwell.streams.gateway.operations import Operations, problems
+from stepwell.streams.metrics import Metrics
 from stepwell.streams.settings import MetricsSettings
 
 
@@ -14,38 +15,24 @@ from stepwell.streams.settings import MetricsSettings
 async def serving_probes(
     settings: MetricsSettings, metrics: Metrics, ready: Callable[[], bool]
 ) -> AsyncIterator[None]:
-    """Answer `/metrics`, `/healthz` and `/readyz` meanwhile; `ConfigurationError` if it cannot."""
+    """Answer meanwhile; raises `ConfigurationError` when the port cannot be listened on."""
 
-    async def metrics_page(_request: web.Request) -> web.Response:
-        return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+    async def unready() -> str:
+        return "" if ready() else "Not every partition of this worker is recovered and claimed."
 
-    async def healthz(_request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
-
-    async def readyz(_request: web.Request) -> web.Response:
-        if ready():
-            return web.json_response({"status": "ready"})
-        return web.json_response({"status": "recovering"}, status=503)
-
-    app = web.Application()
-    app.add_routes(
-        [
-            web.get("/metrics", metrics_page),
-            web.get("/healthz", healthz),
-            web.get("/readyz", readyz),
-        ]
-    )
+    token = settings.token.get_secret_value() if settings.token else None
+    app = web.Application(middlewares=[problems])
+    app.add_routes(Operations(metrics, unready, token).routes())
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise ConfigurationError(
-            f"metrics.port {settings.port} cannot be listened on ({error.strerror}): "
-            "every worker on a machine needs its own"
-        ) from error
-    try:
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"metrics.port {settings.port} cannot be listened on ({error.strerror}): "
+                "every worker on a machine needs its own"
+            ) from error
         yield
     finally:
         await runner.cleanup()
