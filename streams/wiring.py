@@ -26,7 +26,9 @@ WorkflowsFactory = Callable[[Settings], AbstractAsyncContextManager[Workflows]]
 
 def load_factory(path: str) -> WorkflowsFactory:
     """The function that `module:function` names; the current directory is looked into as well."""
-    module_name, _, name = path.partition(":")
+    module_name, colon, name = path.partition(":")
+    if not (module_name and colon and name):
+        raise ConfigurationError(f"worker.workflows {path!r}: write module:function")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -78,6 +80,7 @@ def worker_config(settings: Settings) -> WorkerConfig:
             partitions=kafka.partitions,
             store=worker.store,
             data_dir=worker.data_dir,
+            security=security_of(kafka),
             group_instance_id=worker.instance_id,
             commit_interval_ms=worker.commit_interval_ms,
             session_timeout_ms=worker.session_timeout_ms,
