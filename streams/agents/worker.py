@@ -60,6 +60,7 @@ class Worker:
         around = Surroundings(
             append=self._append,
             bodies=self._bodies,
+            call_soon=lambda function: asyncio.get_running_loop().call_soon(function),
             workflow=workflows.create,
             clock=clock,
             observe=self.observe,

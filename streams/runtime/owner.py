@@ -4,6 +4,7 @@ Life: recovered -> claiming (folds, starts nothing) -> its own claim is read bac
 fenced (another owner's claim was read) -> claiming again, or released (the partition was revoked).
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -43,6 +44,9 @@ from stepwell.streams.runtime.clock import Clock
 from stepwell.streams.runtime.rows import Header, Rows, load
 
 log = structlog.get_logger(__name__)
+
+CARRY_ON_AT_ONCE = 100
+"""So many instances are replayed in one turn of the loop: heartbeats must get through."""
 
 RECLAIM_AFTER_MS = 5_000
 """A fenced owner that still owns its partition after this time claims it again.
@@ -89,6 +93,8 @@ class Surroundings:
     append: Callable[[int, bytes, bytes], None]
     """Append (partition, key, value) to the journal; a failed delivery ends the worker."""
     bodies: Bodies
+    call_soon: Callable[[Callable[[], None]], object]
+    """Call a function in a later turn of the loop."""
     workflow: Callable[[str], Workflow | None]
     """A fresh workflow object by name, or None when this worker does not know it."""
     clock: Clock
@@ -107,6 +113,7 @@ class PartitionOwner:
         self._claim = claim
         self._around = around
         self._live: dict[bytes, _Live] = {}
+        self._to_carry_on: deque[bytes] = deque()
         self._fenced_at_ms = 0
         claims = [offset for offset, _ in rows.history(OWNER_KEY)]
         self._owner = PartitionState(epoch=max(claims, default=-1))
@@ -162,9 +169,24 @@ class PartitionOwner:
 
     def _activate(self) -> None:
         self.phase = Phase.ACTIVE
-        for key, raw in list(self._rows.headers()):
-            if not Header.decode(raw).status.terminal:
+        self._to_carry_on = deque(
+            key for key, raw in self._rows.headers() if not Header.decode(raw).status.terminal
+        )
+        self._carry_on_some()
+
+    def _carry_on_some(self) -> None:
+        """Replay some of the instances that were found here; the rest in later turns.
+
+        Records that arrive for the rest meanwhile are folded into their rows, and replayed then.
+        """
+        for _ in range(CARRY_ON_AT_ONCE):
+            if self.phase is not Phase.ACTIVE or not self._to_carry_on:
+                return
+            key = self._to_carry_on.popleft()
+            live = self._live.get(key)
+            if live is None or live.execution is None:
                 self._carry_on(key)
+        self._around.call_soon(self._carry_on_some)
 
     def _fence(self) -> None:
         self.phase = Phase.FENCED

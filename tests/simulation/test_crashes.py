@@ -51,6 +51,12 @@ def expected_output(number: int) -> int:
     return 3 * (value * 2) + 3 + value + 1
 
 
+@pytest.fixture(autouse=True)
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instances are carried on in several turns, so that records come in between."""
+    monkeypatch.setattr(owner, "CARRY_ON_AT_ONCE", 2)
+
+
 def run_world(seed: int) -> World:
     simulated = World(seed, {"mixed": Mixed}, bodies_fail=0.1)
     for number in range(INSTANCES):

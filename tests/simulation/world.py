@@ -99,10 +99,12 @@ class Worker:
         self.rows = SimulatedRows(world.durable)
         self.bodies = SimulatedBodies()
         self.unsent: list[tuple[bytes, bytes]] = []
+        self.deferred: list[Callable[[], None]] = []
         self.position = world.durable.committed
         around = Surroundings(
             append=lambda _partition, key, value: self.unsent.append((key, value)),
             bodies=self.bodies,
+            call_soon=self.put_off,
             workflow=world.workflow,
             clock=lambda: world.now_ms,
             observe=lambda _key, _record, _verdict: None,
@@ -121,6 +123,7 @@ class Worker:
         actions += [self.acknowledge] if any(self.rows.unacknowledged.values()) else []
         actions += [self.commit] if not any(self.rows.unacknowledged.values()) else []
         actions += [self.run_body] * 2 if self.bodies.jobs else []
+        actions += [self.turn] if self.deferred else []
         actions += [self.tick] if self.owner.phase is Phase.FENCED else []
         return actions
 
@@ -142,6 +145,15 @@ class Worker:
     def commit(self) -> None:
         if self.world.workers[-1] is self:  # the group coordinator refuses a zombie's commit
             self.world.durable.committed = max(self.world.durable.committed, self.position)
+
+    def put_off(self, function: Callable[[], None]) -> None:
+        self.deferred.append(function)
+
+    def turn(self) -> None:
+        """The event loop turns: what was put off is done."""
+        deferred, self.deferred = self.deferred, []
+        for function in deferred:
+            function()
 
     def tick(self) -> None:
         self.world.now_ms += RECLAIM_AFTER_MS
