@@ -64,4 +64,9 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
 
 
 def _plain(value: object) -> object:
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    shape = getattr(value, "shape", None)  # a numpy array, which is slow to import for this
+    return str(value) if shape is None else f"{getattr(value, 'dtype', '')}{list(shape)}"
