@@ -1,5 +1,6 @@
 """The journal's records to the owners of its partitions; the owners across rebalances."""
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterable
 
@@ -43,14 +44,14 @@ class Instances:
 
     async def revoke(self, partitions: Iterable[int]) -> None:
         """Give these partitions up: cancel their bodies and wait for them, within bounds."""
-        for partition in sorted(partitions):
-            owner = self._owners.pop(partition, None)
-            if owner is None:
-                continue
+        owners = [self._owners.pop(one) for one in sorted(partitions) if one in self._owners]
+        for owner in owners:
             owner.release()
-            stuck = await self._bodies.cancel_owner(owner, RELEASE_TIMEOUT_MS)
-            if stuck:
-                log.warning("bodies_left_behind", partition=partition, count=stuck)
+        left = await asyncio.gather(
+            *(self._bodies.cancel_owner(owner, RELEASE_TIMEOUT_MS) for owner in owners)
+        )
+        if stuck := sum(left):
+            log.warning("bodies left behind", count=stuck)
 
     def handle(self, record: RawRecord) -> None:
         """Take one record of the journal; one that is no journal record becomes a dead letter."""

@@ -165,7 +165,7 @@ def _raw(message: Any) -> RawRecord:
         message.topic,
         message.partition,
         message.offset,
-        int(message.timestamp * 1000),
+        round(message.timestamp * 1000),
         message.key,
         message.value,
         tuple(message.headers or ()),

@@ -92,8 +92,8 @@ class Built:
         return self.app.crash_reason
 
 
-def stock(setup: Setup, **settings: Any) -> Built:
-    """Faust as it comes, with the settings one would choose for safety."""
+def stock(setup: Setup, *, row_type: type | None = bytes, **settings: Any) -> Built:
+    """Faust as it comes, with the settings one would choose for safety. Untyped rows are JSON."""
     app = faust.App(
         setup.app_id,
         env={},
@@ -112,7 +112,7 @@ def stock(setup: Setup, **settings: Any) -> Built:
         **settings,
     )
     topic = app.topic(setup.source, value_type=bytes, value_serializer="raw", key_type=bytes)
-    table = app.Table("rows", key_type=bytes, value_type=bytes, partitions=setup.partitions)
+    table = app.Table("rows", key_type=row_type, value_type=row_type, partitions=setup.partitions)
     return Built(app, topic, table)
 
 

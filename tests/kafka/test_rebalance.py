@@ -1,5 +1,7 @@
 """L7, L8: a second worker joins. What is done stays done, and lost rows leave."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -28,28 +30,27 @@ def worker(flavour, setup: Setup, seen: list[tuple[int, int]]) -> Built:
     return built
 
 
-async def second_worker_joins(flavour, setup: Setup, broker: Broker) -> tuple[int, int]:
-    """One worker does everything and commits only when it must; then a second one joins.
+@asynccontextmanager
+async def second_worker_joined(
+    flavour, setup: Setup, broker: Broker, seen: list[tuple[int, int]]
+) -> AsyncIterator[Built]:
+    """One worker has done everything and commits only when it must; then a second one joins.
 
-    How many rows the first one lists afterwards, and how many events were seen twice by either.
+    Yields the first one once each of the two has its share and the rebalance is over.
     """
-    setup = replace(setup, partitions=PARTITIONS, commit_interval_ms=3_600_000)
     await setup.create_topics(broker)
-    seen: list[tuple[int, int]] = []
     first, second = worker(flavour, setup, seen), worker(flavour, setup, seen)
-    last = {(number, PER_PARTITION) for number in range(PARTITIONS)}
 
-    def seen_twice() -> int:
-        return len(seen) - len(set(seen))
+    def shared() -> bool:
+        halves = share(first, setup) == share(second, setup) == PARTITIONS // 2
+        return halves and not (first.app.rebalancing or second.app.rebalancing)
 
     async with first.running():
         await fill(setup, broker, PER_PARTITION)
         await eventually(lambda: len(seen) == PARTITIONS * PER_PARTITION, "all events are seen")
         async with second.running():
-            await eventually(lambda: share(first, setup) == share(second, setup) == 2, "they share")
-            await fill(setup, broker, 1)
-            await eventually(lambda: seen_twice() or last <= set(seen), "it goes on")
-            return len(list(first.table)), seen_twice()
+            await eventually(shared, "they share the partitions")
+            yield first
 
 
 async def fill(setup: Setup, broker: Broker, per_partition: int) -> None:
@@ -62,13 +63,24 @@ def share(built: Built, setup: Setup) -> int:
     return sum(tp.topic == setup.source for tp in built.app.consumer.assignment())
 
 
-async def test_faust_delivers_again_and_keeps_the_rows_it_lost(setup, broker):
-    rows_left, seen_twice = await second_worker_joins(stock, setup, broker)
-    assert seen_twice > 0
-    assert rows_left == PARTITIONS
+@pytest.fixture
+def setup(setup: Setup) -> Setup:
+    return replace(setup, partitions=PARTITIONS, commit_interval_ms=3_600_000)
 
 
-async def test_we_deliver_once_and_let_go(setup, broker):
-    rows_left, seen_twice = await second_worker_joins(ours, setup, broker)
-    assert seen_twice == 0
-    assert rows_left == PARTITIONS // 2
+async def test_faust_commits_nothing_before_it_gives_up_and_keeps_lost_rows(setup, broker):
+    async with second_worker_joined(stock, setup, broker, []) as first:
+        assert await broker.committed(setup.app_id, setup.source) == {}
+        assert len(list(first.table)) == PARTITIONS
+
+
+async def test_we_commit_what_is_done_deliver_it_once_and_let_rows_go(setup, broker):
+    seen: list[tuple[int, int]] = []
+    async with second_worker_joined(ours, setup, broker, seen) as first:
+        committed = await broker.committed(setup.app_id, setup.source)
+        assert committed == dict.fromkeys(range(PARTITIONS), PER_PARTITION)
+        assert len(list(first.table)) == PARTITIONS // 2
+        await fill(setup, broker, 1)
+        last = {(number, PER_PARTITION) for number in range(PARTITIONS)}
+        await eventually(lambda: last <= set(seen), "life goes on")
+    assert len(seen) == len(set(seen))
