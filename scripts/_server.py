@@ -20,7 +20,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
@@ -280,7 +280,8 @@ def stop(home: Home, *, purge: bool) -> bool:
     state = home.running()
     if state and state.pid:
         for sign, timeout_s in ((signal.SIGTERM, TERM_TIMEOUT_S), (signal.SIGKILL, KILL_TIMEOUT_S)):
-            os.kill(state.pid, sign)
+            with suppress(ProcessLookupError):  # it ended by itself just now
+                os.kill(state.pid, sign)
             if wait_for(lambda: home.running() is None, timeout_s):
                 break
         else:

@@ -61,6 +61,12 @@ def start(kind: str, name: str) -> dict[str, Any]:
     pytest.skip(reason)
 
 
+def restart(kind: str, name: str) -> dict[str, Any]:
+    """Start a server that was killed, once it is quite dead."""
+    _run(kind, "stop", "--name", name)
+    return start(kind, name)
+
+
 def _run(kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, SCRIPTS / kind, *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True)

@@ -50,6 +50,9 @@ BROAD_EXCEPT_ALLOWED = {
     "streams/runtime/bodies.py": "the edge to user code: what a step raises is its result",
 }
 SLEEP_ALLOWED = {
+    "tests/broker_process.py": "how to wait for a condition of another process",
+    "tests/e2e/test_broker_kill.py": "posts and kills at random moments",
+    "tests/e2e/flows.py": "steps of a known duration: that is their purpose",
     "tests/e2e/deployment.py": "how to wait for a condition of other processes",
     "tests/e2e/test_kill.py": "posts and kills at random moments",
     "tests/engine/test_side_effects.py": "workflow code that sleeps, and is refused for it",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from stepwell.models import Preset, VerifyReport
     from stepwell.schemas.documents import Hit, SearchFilters
+    from stepwell.streams.ports import SearchMode
     from stepwell.streams.settings import Settings
     from stepwell.streams.views import Check, InstanceDetails, InstanceSummary
 
@@ -27,9 +28,14 @@ class App(Protocol):
         ...
 
     async def search(
-        self, settings: "Settings", query: str, filters: "SearchFilters", limit: int
+        self,
+        settings: "Settings",
+        query: str,
+        filters: "SearchFilters",
+        limit: int,
+        mode: "SearchMode",
     ) -> "list[Hit]":
-        """The documents nearest to the query, nearest first."""
+        """The documents that answer the query best, best first."""
         ...
 
     async def list_instances(

@@ -4,7 +4,9 @@ from typing import Any
 
 import click
 
+from stepwell.streams.cli.broker import broker
 from stepwell.streams.cli.config import config
+from stepwell.streams.cli.dev import dev
 from stepwell.streams.cli.doctor import doctor
 from stepwell.streams.cli.instances import instances
 from stepwell.streams.cli.invocation import ExitCode, Invocation, common_options
@@ -73,5 +75,5 @@ def cli() -> None:
     """
 
 
-for command in (gateway, worker, model, search, instances, topics, config, doctor):
+for command in (dev, gateway, worker, broker, model, search, instances, topics, config, doctor):
     cli.add_command(command)

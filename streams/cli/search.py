@@ -1,4 +1,4 @@
-"""`stepwell search`: the documents nearest to a query."""
+"""`stepwell search`: the documents that answer a query best."""
 
 import asyncio
 
@@ -21,6 +21,13 @@ LIMIT_MAX = 1000
 @click.option("--repo", metavar="OWNER/NAME", help="Only of this repository.")
 @click.option("--state", metavar="STATE", help="Only in this state: open, closed.")
 @click.option("--label", "labels", multiple=True, help="Only with this label, or one of several.")
+@click.option(
+    "--mode",
+    type=click.Choice(["semantic", "keyword", "hybrid"]),
+    default="semantic",
+    show_default=True,
+    help="By meaning, by words, or by both rankings fused.",
+)
 @click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=10, show_default=True)
 @setting_flag("--index-url", "index.url", "Address of the index")
 @common_options
@@ -33,17 +40,19 @@ def search(  # noqa: PLR0913 - one for each option
     repo: str | None,
     state: str | None,
     labels: tuple[str, ...],
+    mode: str,
     limit: int,
 ) -> None:
-    """Find documents that mean what QUERY says, nearest first."""
+    """Find documents that mean what QUERY says, or say it in its words; best first."""
     from stepwell.schemas.documents import SearchFilters
+    from stepwell.streams.ports import SearchMode
 
     text = " ".join(query).strip()
     if not text:
         raise click.UsageError("QUERY is empty")
     filters = SearchFilters(type=type_, repo=repo, state=state, labels=labels)
     settings = invocation.settings()
-    hits = asyncio.run(invocation.app().search(settings, text, filters, limit))
+    hits = asyncio.run(invocation.app().search(settings, text, filters, limit, SearchMode(mode)))
     if invocation.json:
         print_json(hits)
     elif hits:
@@ -51,7 +60,7 @@ def search(  # noqa: PLR0913 - one for each option
             ("SCORE", "TYPE", "DOCUMENT", "STATE", "TITLE", "URL"),
             (
                 (
-                    f"{hit.score:.3f}",
+                    f"{hit.score:.3g}",
                     hit.document.type,
                     f"{hit.document.repo}#{hit.document.number}",
                     hit.document.state,

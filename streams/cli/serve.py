@@ -50,11 +50,11 @@ def _serve(invocation: Invocation, choose: Callable[[App], Run]) -> None:
     settings = invocation.settings(warn=False)  # servers log their warnings
     configure_logs(settings.log)
     run = choose(invocation.app())
-    if signal.SIGINT in asyncio.run(_until_signalled(run, settings)):
+    if signal.SIGINT in asyncio.run(until_signalled(run, settings)):
         click.get_current_context().exit(ExitCode.INTERRUPTED)
 
 
-async def _until_signalled(run: Run, settings: "Settings") -> set[signal.Signals]:
+async def until_signalled(run: Run, settings: "Settings") -> set[signal.Signals]:
     """Run until done or told to stop; the second signal of a kind ends the process at once."""
     stop, received = asyncio.Event(), set[signal.Signals]()
     loop = asyncio.get_running_loop()

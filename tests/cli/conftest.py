@@ -12,6 +12,7 @@ from stepwell.models import Preset, VerifyReport, find_preset
 from stepwell.schemas.documents import Document, Hit, SearchFilters
 from stepwell.streams.cli.invocation import Invocation
 from stepwell.streams.cli.root import cli
+from stepwell.streams.ports import SearchMode
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import Check, InstanceDetails, InstanceSummary, StepView
 
@@ -74,9 +75,14 @@ class FakeApp:
         self._answer(settings, "worker")
 
     async def search(
-        self, settings: Settings, query: str, filters: SearchFilters, limit: int
+        self,
+        settings: Settings,
+        query: str,
+        filters: SearchFilters,
+        limit: int,
+        mode: SearchMode,
     ) -> list[Hit]:
-        self._answer(settings, query, filters, limit)
+        self._answer(settings, query, filters, limit, mode)
         return self.hits
 
     async def list_instances(

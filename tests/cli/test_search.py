@@ -3,6 +3,7 @@
 import json
 
 from stepwell.schemas.documents import SearchFilters
+from stepwell.streams.ports import SearchMode
 
 
 def test_words_are_one_query_and_filters_are_passed_on(stepwell, app):
@@ -24,7 +25,15 @@ def test_words_are_one_query_and_filters_are_passed_on(stepwell, app):
         "3",
     )
     filters = SearchFilters(type="issue", repo="acme/site", state="open", labels=("bug", "ui"))
-    assert app.asked == ("login fails", filters, 3)
+    assert app.asked == ("login fails", filters, 3, SearchMode.SEMANTIC)
+
+
+def test_the_mode_is_passed_on_and_no_other_than_three_are_known(stepwell, app):
+    stepwell("search", "login", "--mode", "hybrid")
+    assert app.asked == ("login", SearchFilters(), 10, SearchMode.HYBRID)
+    refused = stepwell("search", "login", "--mode", "magic")
+    assert refused.exit_code == 2
+    assert "semantic" in refused.stderr
 
 
 def test_hits_are_a_table_that_payload_text_cannot_steer(stepwell):

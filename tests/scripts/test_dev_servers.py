@@ -115,6 +115,7 @@ def test_a_server_comes_back_with_its_data_at_its_address(command):
     _, first, _ = command("start", "--json")
     (Path(first["data"]) / "kept").touch()
     os.kill(first["pid"], signal.SIGKILL)
+    command("stop")  # waits until it is quite dead
     _, second, _ = command("start", "--json")
     assert second["pid"] != first["pid"]
     assert (second["address"], second["data"]) == (first["address"], first["data"])

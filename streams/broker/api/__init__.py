@@ -1,0 +1,1 @@
+"""One function for each Kafka API: a request in, an answer out."""

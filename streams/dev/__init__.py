@@ -1,0 +1,1 @@
+"""`stepwell dev`: everything on one machine, as supervised processes over one folder of data."""
