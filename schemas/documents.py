@@ -57,7 +57,7 @@ class SearchFilters:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A search result; `score` is cosine similarity in [-1, 1], higher is closer."""
+    """A search result; `score` is what it was found by: cosine similarity, BM25, fused ranks."""
 
     document: Document
     score: float

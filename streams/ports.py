@@ -28,6 +28,17 @@ class WriteOutcome:
     detail: str = ""
 
 
+class SearchMode(StrEnum):
+    """What a search goes by."""
+
+    SEMANTIC = "semantic"
+    """The meaning of the query, as the model sees it."""
+    KEYWORD = "keyword"
+    """The words of the query."""
+    HYBRID = "hybrid"
+    """Both rankings, fused."""
+
+
 class VectorIndex(Protocol):
     """A searchable store of documents and vectors. One contract suite runs on every kind.
 
@@ -49,7 +60,16 @@ class VectorIndex(Protocol):
     async def search(
         self, vector: Vector, *, limit: int, filters: SearchFilters | None = None
     ) -> list[Hit]:
-        """The `limit` nearest documents, nearest first."""
+        """The `limit` nearest documents by cosine similarity, nearest first."""
+        ...
+
+    async def search_words(
+        self, text: str, *, limit: int, filters: SearchFilters | None = None
+    ) -> list[Hit]:
+        """The `limit` best documents by BM25 that hold a word of `text`, best first.
+
+        Any text is fine: nothing in it is syntax.
+        """
         ...
 
     async def count(self) -> int:

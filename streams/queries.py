@@ -8,22 +8,34 @@ from importlib.metadata import version
 from stepwell.schemas.documents import Hit, SearchFilters
 from stepwell.streams.errors import StepwellError
 from stepwell.streams.gateway.ledger import Ledger
+from stepwell.streams.index.hybrid import search_hybrid
 from stepwell.streams.kafka import admin
 from stepwell.streams.kafka.tail import read_tail
+from stepwell.streams.ports import SearchMode
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import Check, InstanceDetails, InstanceSummary
 from stepwell.streams.wiring import index_of, model_directory, security_of, topics_of
 
 
-async def search(settings: Settings, query: str, filters: SearchFilters, limit: int) -> list[Hit]:
-    """The documents nearest to the query, nearest first."""
+async def search(
+    settings: Settings,
+    query: str,
+    filters: SearchFilters,
+    limit: int,
+    mode: SearchMode = SearchMode.SEMANTIC,
+) -> list[Hit]:
+    """The documents that answer the query best, best first."""
     from stepwell.models import Embedder
 
     with Embedder.load(model_directory(settings), threads=1) as embedder:
-        vector = await embedder.embed(query)
         index = index_of(settings, embedder.dimension)
         try:
-            return await index.search(vector, limit=limit, filters=filters)
+            if mode is SearchMode.KEYWORD:
+                return await index.search_words(query, limit=limit, filters=filters)
+            vector = await embedder.embed(query)
+            if mode is SearchMode.SEMANTIC:
+                return await index.search(vector, limit=limit, filters=filters)
+            return await search_hybrid(index, query, vector, limit=limit, filters=filters)
         finally:
             await index.close()
 

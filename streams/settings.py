@@ -50,11 +50,14 @@ def _collection_name(text: str) -> str:
 def _index_url(text: str) -> str:
     try:
         url = urlsplit(text)
-        usable = url.scheme == "weaviate" and url.hostname and url.port != 0
+        usable = bool(
+            (url.scheme == "weaviate" and url.hostname and url.port != 0)
+            or (url.scheme == "sqlite" and url.path and not url.netloc)
+        )
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError("should be weaviate://host:port?grpc_port=port")
+        raise ValueError("should be weaviate://host:port?grpc_port=port or sqlite:///path/file.db")
     return text
 
 

@@ -39,6 +39,8 @@ def test_a_wrong_file_is_refused_with_its_line(refusal, tmp_path, toml, message)
         ("kafka.prefix", "a b", "should be 1 to 100 letters"),
         ("index.url", "127.0.0.1:8080", "should be weaviate://host:port"),
         ("index.url", "weaviate://host:port", "should be weaviate://host:port"),
+        ("index.url", "sqlite://folder/index.db", "or sqlite:///path/file.db"),
+        ("index.url", "sqlite:", "or sqlite:///path/file.db"),
         ("index.collection", "documents", "should begin with a capital"),
         ("model.id", "", "should have at least 1 character"),
     ],

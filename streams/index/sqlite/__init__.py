@@ -1,0 +1,1 @@
+"""The index in one SQLite file: `index.py` is the port, the rest serves it."""
