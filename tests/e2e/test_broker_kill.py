@@ -16,11 +16,11 @@ from tests.e2e.test_kill import Run, webhook
 
 pytestmark = pytest.mark.model
 
-KILLS = 10
-BROKER_KILLED_EVERY = 2
+KILLS = 20
+BROKER_KILLED_EVERY = 3
 AWAY_S = 1.0
 """A killed broker stays away for up to this long."""
-WEBHOOKS = 120
+WEBHOOKS = 500
 DIMENSION = 384
 
 
@@ -78,7 +78,7 @@ async def test_worker_and_broker_killed_at_random_moments(
     for number in range(KILLS):
         await deployment.start_worker(wait=run.random.random() < 0.7)
         await asyncio.sleep(run.random.uniform(0, 1.5))
-        if number % BROKER_KILLED_EVERY:
+        if number % BROKER_KILLED_EVERY == 0:
             await run.kill_broker()
             await asyncio.sleep(run.random.uniform(0, 1.5))
         deployment.kill()
@@ -88,6 +88,29 @@ async def test_worker_and_broker_killed_at_random_moments(
     await posting
     evidence = await run.finish()
     run.report(evidence, f"one worker and {run.broker_kills} broker kills")
+    assert await titles_in_index(deployment) == sorted(run.accepted.values())
+
+
+async def test_two_workers_and_broker_killed_with_a_rebalance_each_time(
+    deployment: Deployment, broker: BrokerProcess
+) -> None:
+    run = BrokerRun(deployment, broker)
+    posting = asyncio.create_task(run.post_all())
+    for name in ("left", "right"):
+        await deployment.start_worker(name, wait=False)
+    for number in range(KILLS):
+        victim, survivor = run.random.choice((("left", "right"), ("right", "left")))
+        await deployment.until_ready(survivor)
+        await asyncio.sleep(run.random.uniform(0, 1.0))
+        if number % BROKER_KILLED_EVERY == 0:
+            await run.kill_broker()
+        deployment.kill(victim)
+        run.kills += 1
+        await run.look()
+        await deployment.start_worker(victim, wait=False)
+    await posting
+    evidence = await run.finish()
+    run.report(evidence, f"two workers and {run.broker_kills} broker kills")
     assert await titles_in_index(deployment) == sorted(run.accepted.values())
 
 
