@@ -92,6 +92,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rocksdict": ("streams.kafka",),
     "weaviate": ("streams.index.weaviate",),
     "apsw": ("streams.index.sqlite",),
+    "sqlite_vec": ("streams.index.sqlite",),
     "cramjam": ("streams.broker",),
     "crc32c": ("streams.broker",),
     "kafka": ("streams.broker",),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 
@@ -41,7 +42,7 @@ def plan(settings: Settings, data: Path, options: Sequence[str]) -> Plan:
     embedded_broker = settings.origin("kafka.bootstrap") == "default"
     embedded_index = settings.origin("index.url") == "default"
     bootstrap = f"{HOST}:{ports['broker']}" if embedded_broker else settings.kafka.bootstrap
-    index_url = f"sqlite:///{data / 'index.db'}" if embedded_index else settings.index.url
+    index_url = "sqlite://" + quote(str(data / "index.db")) if embedded_index else settings.index.url
     secret_file = _secret_file(settings, data)
     environ = {
         "STEPWELL_KAFKA_BOOTSTRAP": bootstrap,

@@ -32,10 +32,10 @@ class BrokerRun(Run):
         self.broker = broker
         self.broker_kills = self.sent_again = 0
 
-    async def post_all(self) -> None:
+    async def post_all(self, count: int = WEBHOOKS) -> None:
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(timeout=timeout) as client:
-            for number in range(1, WEBHOOKS + 1):
+            for number in range(1, count + 1):
                 delivery, payload = str(uuid.uuid4()), webhook(number, self.random)
                 while (answer := await self.deployment.post(client, "issues", delivery, payload))[
                     0
@@ -119,7 +119,7 @@ async def test_a_worker_goes_on_when_the_broker_comes_back(
 ) -> None:
     run = BrokerRun(deployment, broker)
     await deployment.start_worker()
-    posting = asyncio.create_task(run.post_all())
+    posting = asyncio.create_task(run.post_all(count=100))
     while not posting.done():
         await run.kill_broker()
         await asyncio.wait([posting], timeout=run.random.uniform(2, 4))

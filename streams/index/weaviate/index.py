@@ -6,6 +6,10 @@ writes, one call at a time. That leaves two windows, each a round trip wide: ano
 writes the same key between our look and our write, and a write given up at our deadline that a hung
 server still carries out after a newer one.
 
+A keyword search may miss documents written within the last minute or so, when dozens of them match:
+until the server writes them to a segment, it prunes them wrongly (its pull request 11780 says how;
+1.35.2 does not have it).
+
 A document's id is derived from its key, so there is one object per key. Removals are remembered for
 good, a small object each, in a second collection.
 """
