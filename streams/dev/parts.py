@@ -42,7 +42,8 @@ def plan(settings: Settings, data: Path, options: Sequence[str]) -> Plan:
     embedded_broker = settings.origin("kafka.bootstrap") == "default"
     embedded_index = settings.origin("index.url") == "default"
     bootstrap = f"{HOST}:{ports['broker']}" if embedded_broker else settings.kafka.bootstrap
-    index_url = "sqlite://" + quote(str(data / "index.db")) if embedded_index else settings.index.url
+    index_file = "sqlite://" + quote(str(data / "index.db"))
+    index_url = index_file if embedded_index else settings.index.url
     secret_file = _secret_file(settings, data)
     environ = {
         "STEPWELL_KAFKA_BOOTSTRAP": bootstrap,
