@@ -273,3 +273,10 @@ def is_command(words: list[str]) -> bool:
             return False
         node = node.commands[word]
     return node is not cli
+
+
+@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(document):
+    links = re.findall(r"\]\(([^)#:]+)\)", texts()[document])
+    assert links or document == "CONTRIBUTING.md"
+    assert [link for link in links if not (ROOT / link).exists()] == []
