@@ -53,6 +53,8 @@ class Built:
     app: faust.App
     topic: Any
     table: Any
+    may_hang: bool = False
+    """Stock Faust waits without a limit for events that its dead agent was never given."""
 
     def agent(self, body: Callable[[Any], Awaitable[None]], concurrency: int = 1) -> None:
         self.app.agent(self.topic, name="agent", concurrency=concurrency)(body)
@@ -85,7 +87,10 @@ class Built:
     async def stop(self) -> None:
         stopping = asyncio.ensure_future(self.app.stop())
         done, _ = await asyncio.wait([stopping], timeout=STOP_TIMEOUT_S)
-        assert done, "the app does not stop"
+        if self.may_hang:
+            stopping.cancel()
+        else:
+            assert done, "the app does not stop"
 
     @property
     def crash_reason(self) -> BaseException | None:
@@ -113,7 +118,7 @@ def stock(setup: Setup, *, row_type: type | None = bytes, **settings: Any) -> Bu
     )
     topic = app.topic(setup.source, value_type=bytes, value_serializer="raw", key_type=bytes)
     table = app.Table("rows", key_type=row_type, value_type=row_type, partitions=setup.partitions)
-    return Built(app, topic, table)
+    return Built(app, topic, table, may_hang=True)
 
 
 def ours(setup: Setup, check: Any = None, **settings: Any) -> Built:
