@@ -60,6 +60,8 @@ def common_options(function: Function) -> Function:
     """The options that every command takes."""
     for option in (
         setting_flag("--log-level", "log.level", "debug, info, warning or error"),
+        setting_flag("--index", "index.url", "weaviate:// or sqlite: URL of the index"),
+        setting_flag("--broker", "kafka.bootstrap", "The same as --bootstrap"),
         setting_flag("--bootstrap", "kafka.bootstrap", "Kafka's addresses"),
         click.option(
             "--set",

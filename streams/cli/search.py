@@ -8,7 +8,6 @@ from stepwell.streams.cli.invocation import (
     Invocation,
     common_options,
     pass_invocation,
-    setting_flag,
 )
 from stepwell.streams.cli.output import print_json, print_table
 
@@ -29,7 +28,6 @@ LIMIT_MAX = 1000
     help="By meaning, by words, or by both rankings fused.",
 )
 @click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=10, show_default=True)
-@setting_flag("--index-url", "index.url", "Address of the index")
 @common_options
 @pass_invocation
 def search(  # noqa: PLR0913 - one for each option
