@@ -5,7 +5,6 @@ Knows nothing of journals or policy: it is told what to run and reports how it e
 
 import asyncio
 import inspect
-from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -55,7 +54,7 @@ class StepBodies:
         self._running_max = running_max
         self._threads = ThreadPoolExecutor(threads_max, thread_name_prefix="stepwell-step")
         self._timers: dict[JobId, asyncio.TimerHandle] = {}
-        self._waiting: deque[Job] = deque()
+        self._waiting: dict[JobId, Job] = {}
         self._running: dict[JobId, asyncio.Task[None]] = {}
 
     def submit(self, job: Job) -> None:
@@ -67,7 +66,7 @@ class StepBodies:
         elif len(self._running) < self._running_max:
             self._start(job)
         else:
-            self._waiting.append(job)
+            self._waiting[job.id] = job
 
     def cancel(self, owner: Hashable, instance: InstanceKey, step: StepKey) -> None:
         """Forget a job, whatever it is doing; it reports nothing. No-op for unknown ones."""
@@ -76,12 +75,12 @@ class StepBodies:
             timer.cancel()
         if task := self._running.pop(job_id, None):
             task.cancel()
-        if any(job.id == job_id for job in self._waiting):
-            self._waiting = deque(job for job in self._waiting if job.id != job_id)
+        self._waiting.pop(job_id, None)
 
     async def cancel_owner(self, owner: Hashable, timeout_ms: int) -> int:
         """Cancel every job of an owner and wait for the bodies; how many did not end in time."""
-        self._waiting = deque(job for job in self._waiting if job.owner != owner)
+        for job_id in [job_id for job_id in self._waiting if job_id[0] == owner]:
+            del self._waiting[job_id]
         for job_id in [job_id for job_id in self._timers if job_id[0] == owner]:
             self._timers.pop(job_id).cancel()
         tasks = [self._running.pop(job_id) for job_id in list(self._running) if job_id[0] == owner]
@@ -133,7 +132,7 @@ class StepBodies:
             record, raw = self._failure(attempt, error)
         del self._running[job.id]
         while self._waiting and len(self._running) < self._running_max:
-            self._start(self._waiting.popleft())
+            self._start(self._waiting.pop(next(iter(self._waiting))))
         job.report(job, record, raw)
 
     async def _carry_out(self, attempt: Attempt, job: Job) -> tuple[StepRecord, bytes]:
