@@ -5,6 +5,7 @@ Knows nothing of journals or policy: it is told what to run and reports how it e
 
 import asyncio
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -54,7 +55,7 @@ class StepBodies:
         self._running_max = running_max
         self._threads = ThreadPoolExecutor(threads_max, thread_name_prefix="stepwell-step")
         self._timers: dict[JobId, asyncio.TimerHandle] = {}
-        self._waiting: dict[JobId, Job] = {}
+        self._waiting: OrderedDict[JobId, Job] = OrderedDict()
         self._running: dict[JobId, asyncio.Task[None]] = {}
 
     def submit(self, job: Job) -> None:
@@ -132,7 +133,8 @@ class StepBodies:
             record, raw = self._failure(attempt, error)
         del self._running[job.id]
         while self._waiting and len(self._running) < self._running_max:
-            self._start(self._waiting.pop(next(iter(self._waiting))))
+            _, waiting = self._waiting.popitem(last=False)
+            self._start(waiting)
         job.report(job, record, raw)
 
     async def _carry_out(self, attempt: Attempt, job: Job) -> tuple[StepRecord, bytes]:
