@@ -71,8 +71,3 @@ class Instances:
         """Whether partitions are owned and all of them are active."""
         phases = {owner.phase for owner in self._owners.values()}
         return phases == {Phase.ACTIVE}
-
-    @property
-    def live(self) -> int:
-        """How many instances may still move."""
-        return sum(owner.live for owner in self._owners.values())

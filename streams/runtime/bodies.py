@@ -74,9 +74,10 @@ class StepBodies:
         job_id = (owner, instance, step)
         if timer := self._timers.pop(job_id, None):
             timer.cancel()
+        self._waiting.pop(job_id, None)
         if task := self._running.pop(job_id, None):
             task.cancel()
-        self._waiting.pop(job_id, None)
+            self._fill()
 
     async def cancel_owner(self, owner: Hashable, timeout_ms: int) -> int:
         """Cancel every job of an owner and wait for the bodies; how many did not end in time."""
@@ -87,6 +88,7 @@ class StepBodies:
         tasks = [self._running.pop(job_id) for job_id in list(self._running) if job_id[0] == owner]
         for task in tasks:
             task.cancel()
+        self._fill()
         if not tasks:
             return 0
         _, stuck = await asyncio.wait(tasks, timeout=timeout_ms / 1000)
@@ -96,9 +98,10 @@ class StepBodies:
         """Cancel everything; threads that are inside a body are left to end by themselves."""
         for timer in self._timers.values():
             timer.cancel()
-        for task in self._running.values():
-            task.cancel()
         self._waiting.clear()
+        running, self._running = self._running, {}
+        for task in running.values():
+            task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -128,14 +131,22 @@ class StepBodies:
         try:
             record, raw = await self._carry_out(attempt, job)
         except asyncio.CancelledError as error:
-            if job.id not in self._running:  # by us; otherwise the body raised it
+            if self._is_cancelled(job):  # otherwise the body raised it
                 raise
             record, raw = self._failure(attempt, error)
+        if self._is_cancelled(job):
+            return  # the body ended all the same: nobody wants to know
         del self._running[job.id]
-        while self._waiting and len(self._running) < self._running_max:
-            _, waiting = self._waiting.popitem(last=False)
-            self._start(waiting)
+        self._fill()
         job.report(job, record, raw)
+
+    def _is_cancelled(self, job: Job) -> bool:
+        return self._running.get(job.id) is not asyncio.current_task()
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._running) < self._running_max:
+            _, job = self._waiting.popitem(last=False)
+            self._start(job)
 
     async def _carry_out(self, attempt: Attempt, job: Job) -> tuple[StepRecord, bytes]:
         step = attempt.step

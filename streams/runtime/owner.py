@@ -137,10 +137,11 @@ class PartitionOwner:
             self.start()
 
     def release(self) -> None:
-        """Forget every instance; the caller waits for the bodies (`StepBodies.cancel_owner`)."""
+        """Forget every instance; the caller ends the bodies (`StepBodies.cancel_owner`)."""
         self.phase = Phase.RELEASED
         for live in self._live.values():
-            self._drop_execution(live)
+            if live.execution is not None:
+                live.execution.close()
         self._live.clear()
 
     def handle(self, offset: int, key: bytes, value: bytes) -> None:

@@ -250,3 +250,36 @@ async def test_a_body_that_ignores_its_cancellation_is_counted_not_waited_for(be
     assert await bench.bodies.cancel_owner("me", timeout_ms=10) == 1
     assert time.monotonic() - before < 5
     release.set()
+
+
+async def test_a_cancelled_body_makes_room_for_the_next() -> None:
+    bench = Bench(running_max=1)
+    stuck = bench.job(asyncio.Event().wait, name="stuck")
+    bench.bodies.submit(stuck)
+    bench.bodies.submit(bench.job(double, 2, name="next"))
+    bench.bodies.cancel(stuck.owner, stuck.instance, stuck.step.key)
+    record = await asyncio.wait_for(bench.records.get(), 5)
+    assert isinstance(record, StepSucceeded)
+    assert record.step == "next"
+
+
+async def test_a_body_that_ends_well_although_it_was_cancelled_reports_nothing() -> None:
+    bench = Bench()
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> str:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.set()
+        return "too late"
+
+    job = bench.job(stubborn)
+    bench.bodies.submit(job)
+    await started.wait()
+    (task,) = bench.bodies._running.values()
+    bench.bodies.cancel(job.owner, job.instance, job.step.key)
+    await ended.wait()
+    await task
+    assert bench.records.empty()
