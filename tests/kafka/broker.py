@@ -60,7 +60,11 @@ class Broker:
 
     async def commit(self, group: str, topic: str, offset: int, partition: int = 0) -> None:
         """Commit for a group that nobody is in."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=group)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            group_id=group,
+            enable_auto_commit=False,  # on its way out it would commit where it was reset to
+        )
         async with consumer:
             consumer.assign([TopicPartition(topic, partition)])
             await consumer.commit({TopicPartition(topic, partition): offset})

@@ -340,8 +340,11 @@ public final class LogClient {
     }
 
     private long committed(String group, TopicPartition tp) throws Exception {
-        OffsetAndMetadata offset =
-                admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().get(tp);
+        // Stable: an ended transaction's offsets are known only once its markers are written.
+        ListConsumerGroupOffsetsOptions options =
+                new ListConsumerGroupOffsetsOptions().requireStable(true);
+        OffsetAndMetadata offset = admin.listConsumerGroupOffsets(group, options)
+                .partitionsToOffsetAndMetadata().get().get(tp);
         return offset == null ? -1 : offset.offset();
     }
 
