@@ -139,6 +139,8 @@ class LibrdkafkaContract:
             **{
                 "compression.type": codec,
                 "enable.idempotence": idempotent,
+                # Without idempotence a retry of one of several requests in flight is overtaken.
+                "max.in.flight.requests.per.connection": 5 if idempotent else 1,
                 "linger.ms": 50,
                 "statistics.interval.ms": 100,
                 "stats_cb": lambda text: told.append(json.loads(text)),
