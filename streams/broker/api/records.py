@@ -108,11 +108,12 @@ async def _fetch_later(call: Call, request: Message) -> Message:
     try:
         async with asyncio.timeout(request.max_wait_ms / 1000):
             while True:
-                await wake.wait()
-                wake.clear()
+                # First of all: something may have come before this task began to watch.
                 answer, size, failed = _read(call, request)
                 if size >= request.min_bytes or failed:
                     return answer
+                await wake.wait()
+                wake.clear()
     except TimeoutError:
         return _read(call, request)[0]
     finally:
