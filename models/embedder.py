@@ -1,7 +1,5 @@
 """The embedder: what workflows, search and the command line use."""
 
-import asyncio
-import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -13,34 +11,70 @@ from typing import Self
 import numpy as np
 
 from stepwell.models.arrays import Ids, Vector, Vectors
-from stepwell.models.errors import EmptyText, TextRefused
-from stepwell.models.microbatch import MicroBatcher
-from stepwell.models.model import Model, load_model
+from stepwell.models.batching import TOKENS_PER_RUN_MAX
+from stepwell.models.errors import EmbedderClosed, EmptyText, TextRefused
+from stepwell.models.lanes import cores, query_thread
+from stepwell.models.microbatch import Counters, MicroBatcher
+from stepwell.models.model import Model, Precision, load_model
+from stepwell.models.runtime import Provider
 
-_BULK_TEXTS_AHEAD_MAX = 512
+_BULK_TEXTS_AHEAD_MAX = 1024
 
 
 class Embedder:
     """One model, shared by all callers of a process; threads and event loops may mix.
 
-    A vector is bitwise the same whatever it was batched with.
+    Texts of `embed`, `embed_texts` and `submit` meet in one micro-batcher; queries have a thread
+    of their own, which bulk work gives way to. A vector is bitwise the same whatever it was
+    batched with, on whichever thread.
     """
 
-    def __init__(self, model: Model, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        threads: int | None = None,
+        tokens_per_run_max: int = TOKENS_PER_RUN_MAX,
+    ) -> None:
         self._model = model
         self._truncated = 0
         self._truncated_lock = Lock()
-        self._batcher = MicroBatcher(self._tokenise, model.run, threads=threads or _cores())
+        self._queries = query_thread()
+        self._batcher = MicroBatcher(
+            self._tokenise,
+            model.run,
+            threads=threads or cores(),
+            tokens_per_run_max=tokens_per_run_max,
+        )
 
     @classmethod
-    def load(cls, directory: Path, *, threads: int | None = None) -> Self:
+    def load(
+        cls,
+        directory: Path,
+        *,
+        threads: int | None = None,
+        precision: Precision = Precision.FP32,
+        provider: Provider = Provider.CPU,
+        tokens_per_run_max: int = TOKENS_PER_RUN_MAX,
+    ) -> Self:
         """Loads and self-tests a model directory; one thread per core by default. Blocks."""
-        return cls(load_model(directory), threads=threads)
+        model = load_model(directory, precision=precision, provider=provider)
+        return cls(model, threads=threads, tokens_per_run_max=tokens_per_run_max)
 
     @property
     def model_id(self) -> str:
         """Identifies the model and its revision; stored beside every vector."""
-        return self._model.manifest.model_id
+        return self._model.model_id
+
+    @property
+    def precision(self) -> Precision:
+        """What runs; fp32 where int8 was wanted and cannot be used."""
+        return self._model.precision
+
+    @property
+    def precision_fallback(self) -> str:
+        """Why another precision than the one wanted runs, or ""."""
+        return self._model.fallback
 
     @property
     def dimension(self) -> int:
@@ -52,12 +86,36 @@ class Embedder:
         """How many texts had more tokens than the model takes; the rest of them was ignored."""
         return self._truncated
 
+    def counters(self) -> Counters:
+        """What bulk work was done so far and what waits, for metrics."""
+        return self._batcher.counters()
+
     async def embed(self, text: str) -> Vector:
         """The vector of one text, float32 of shape (dimension,). Never blocks the event loop.
 
         Cancelling the caller withdraws the text.
         """
-        return await asyncio.wrap_future(self._submit(text))
+        return await _result(self._batcher.submit(self._passage(text)))
+
+    async def embed_query(self, text: str) -> Vector:
+        """The vector to search with, at once: it does not wait for texts that are embedded."""
+        return await _result(self.submit_query(text))
+
+    def submit(self, text: str, name: str = "the text") -> Future[Vector]:
+        """The future vector of one text, for callers without an event loop.
+
+        Blocks while too much waits already. A text that has no vector is refused at once.
+        """
+        return self._batcher.submit(self._passage(text, name), wait=True)
+
+    def submit_query(self, text: str) -> Future[Vector]:
+        """The future vector to search with; never blocks."""
+        self._refuse_without_vector(text, "the query")
+        prefixed = self._model.manifest.query_prefix + text
+        try:
+            return self._queries.submit(self._run_query, prefixed)
+        except RuntimeError:  # all that an executor says once it was shut down
+            raise EmbedderClosed from None
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """The vectors of many texts, in their order, float32 of shape (texts, dimension). Blocks.
@@ -69,7 +127,7 @@ class Embedder:
         done = 0
         try:
             for position, text in enumerate(texts):
-                ahead.append(self._submit(text, f"text {position}"))
+                ahead.append(self.submit(text, f"text {position}"))
                 if len(ahead) == _BULK_TEXTS_AHEAD_MAX:
                     vectors[done] = ahead.popleft().result()
                     done += 1
@@ -82,7 +140,8 @@ class Embedder:
         return vectors
 
     def close(self) -> None:
-        """Finishes what is running; what waits fails with `EmbedderClosed`. Idempotent."""
+        """Finishes queries and what runs; what waits fails with `EmbedderClosed`. Idempotent."""
+        self._queries.shutdown()
         self._batcher.close()
 
     def __enter__(self) -> Self:
@@ -96,14 +155,21 @@ class Embedder:
     ) -> None:
         self.close()
 
-    def _submit(self, text: str, name: str = "the text") -> Future[Vector]:
+    def _passage(self, text: str, name: str = "the text") -> str:
+        self._refuse_without_vector(text, name)
+        return self._model.manifest.passage_prefix + text
+
+    def _refuse_without_vector(self, text: str, name: str) -> None:
         if not text.strip():
             raise EmptyText(f"{name} is empty or only whitespace: it has no vector")
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise TextRefused(f"{name} is no valid Unicode: {error}") from error
-        return self._batcher.submit(self._model.manifest.passage_prefix + text)
+
+    def _run_query(self, text: str) -> Vector:
+        vector: Vector = self._model.run(self._tokenise([text]))[0]
+        return vector
 
     def _tokenise(self, texts: Sequence[str]) -> list[Ids]:
         tokens = self._model.tokenise(texts)
@@ -112,6 +178,7 @@ class Embedder:
         return [it.ids for it in tokens]
 
 
-def _cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+async def _result(future: Future[Vector]) -> Vector:
+    import asyncio  # blocking callers start sooner without it
+
+    return await asyncio.wrap_future(future)

@@ -5,7 +5,7 @@ ModelError
 ├── ModelNotFound           the folder holds no model: pull it first (exit 3)
 ├── ModelUnavailable        no source could supply the files; says what each answered (exit 5)
 │   └── SourceFailed        one source could not; `pull` collects these
-├── DestinationOccupied     pull would overwrite something that is no model of ours (exit 4)
+├── DestinationOccupied     something is there that would have to be overwritten (exit 4)
 ├── DestinationUnusable     the destination cannot be written
 ├── UnsupportedModel        an architecture that the exporter does not know (exit 4)
 ├── FileRefused             a model file must not be used (exit 4)
@@ -14,12 +14,15 @@ ModelError
 │   ├── FileTruncated       shorter than pinned
 │   ├── HashMismatch        other contents than pinned
 │   ├── FileDamaged         cannot be parsed
+│   ├── FileOutside         a link, or a name, that leads out of the model's folder
+│   ├── MemoryShort         loading it needs more memory than there is
 │   ├── ExternalData        a graph that reads other files
 │   ├── ForeignOperators    a graph that needs operators outside standard ONNX
 │   ├── GraphContract       a graph with other inputs or outputs than ours
 │   └── SelfTestFailed      tokenizer and graph do not give the stored vectors
 ├── TextRefused             a text that has no vector
 │   └── EmptyText           empty, or only whitespace
+├── ProviderMissing         the machine has no such execution provider (exit 4)
 ├── InferenceFailed         the runtime refused a batch
 ├── BadVector               NaN, infinite or zero numbers came out
 └── EmbedderClosed          used after `close`
@@ -77,15 +80,16 @@ class SourceFailed(ModelUnavailable):
 
 @dataclass(eq=False)
 class DestinationOccupied(ModelError):
-    """The destination holds something that is no model of ours."""
+    """Something is at the destination already."""
 
     directory: Path
+    detail: str = "exists"
     exit_code: ClassVar[int] = 4
 
     def __str__(self) -> str:
         return (
-            f"{self.directory} exists and is no model of Stepwell (no manifest.json): "
-            "it is left as it is; choose another folder or move it away"
+            f"{self.directory} {self.detail}: it is left as it is; choose another folder or "
+            "move it away"
         )
 
 
@@ -143,6 +147,14 @@ class FileDamaged(FileRefused):
     """The file cannot be parsed."""
 
 
+class FileOutside(FileRefused):
+    """The name, or a link under it, leads out of the model's folder."""
+
+
+class MemoryShort(FileRefused):
+    """Loading the file needs more memory than there is."""
+
+
 class ExternalData(FileRefused):
     """The graph reads tensors from other files."""
 
@@ -171,6 +183,23 @@ class TextRefused(ModelError):
 
 class EmptyText(TextRefused):
     """The text is empty, or only whitespace."""
+
+
+@dataclass(eq=False)
+class ProviderMissing(ModelError):
+    """This installation of onnxruntime, or this machine, has no such execution provider."""
+
+    name: str
+    there: Sequence[str]
+    exit_code: ClassVar[int] = 4
+
+    def __str__(self) -> str:
+        return (
+            f"execution provider {self.name!r} cannot be used here; there is: "
+            f"{', '.join(self.there)}. Set model.provider to one of these, or install the build of "
+            "onnxruntime for it (onnxruntime-gpu, onnxruntime-openvino) in place of onnxruntime, "
+            "and its drivers"
+        )
 
 
 @dataclass(eq=False)

@@ -1,21 +1,38 @@
 """Published weights to a model directory of ours: one ONNX file, verified before it is kept."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from stepwell.models.architecture import Architecture
-from stepwell.models.errors import UnsupportedModel
-from stepwell.models.files import pin, read_file
+from stepwell.models.architecture import (
+    Architecture,
+    Usage,
+    network_folder,
+    read_architecture,
+    read_positions,
+    read_usage,
+    settings_files,
+)
+from stepwell.models.arrays import Ids, Vectors
+from stepwell.models.errors import (
+    DestinationOccupied,
+    DestinationUnusable,
+    FileMissing,
+    UnsupportedModel,
+)
+from stepwell.models.files import PinnedFile, inside, pin, read_file
 from stepwell.models.graph import build_graph
+from stepwell.models.hub_onnx import ForeignGraph, foreign_vectors, read_foreign, wrap
 from stepwell.models.manifest import GRAPH, TOKENIZER, Manifest, SelfTest, write_manifest
-from stepwell.models.model import load_model
+from stepwell.models.memory import EXPORTING_FACTOR, available_memory, refuse_if_short
+from stepwell.models.model import load_model, open_session
 from stepwell.models.reference import reference_vector
 from stepwell.models.tokenization import Tokenizer
-from stepwell.models.weights import Weights, read_weights
-
-WEIGHTS = "model.safetensors"
+from stepwell.models.weights import fit_one_file, read_weights, weight_files
 
 _SELF_TEST_TEXTS = (
     "A webhook becomes a search hit.",
@@ -25,48 +42,150 @@ _SELF_TEST_TEXTS = (
 )
 
 
-def export_model(
-    source: Path, destination: Path, *, architecture: Architecture, name: str
-) -> Manifest:
-    """Makes a model directory at `destination`, which must not exist, from `source`.
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What an export has made, before it is written; the files are below the source."""
 
-    Verified against a forward pass in numpy, then loaded as any user would load it.
+    graph: bytes
+    dimension: int
+    usage: Usage
+    expected: Vectors
+    weights: Sequence[Path]
+    tokenizer: Path
+
+
+def export_directory(
+    source: Path, destination: Path, *, name: str, graph: str | None = None
+) -> Manifest:
+    """Exports a directory as published, from its safetensors files or from a `graph` it holds.
+
+    Nothing appears at `destination`, which must not exist or be empty, before all of it is right.
     """
-    weights = read_weights(source / WEIGHTS, architecture)
-    tokenizer = _tokenizer(source, architecture, weights)
-    expected = np.stack(
-        [
-            reference_vector(weights, architecture, tokens.ids)
-            for tokens in tokenizer.encode(_SELF_TEST_TEXTS)
-        ]
+    if destination.is_file() or (destination.is_dir() and any(destination.iterdir())):
+        raise DestinationOccupied(destination)
+    if not source.is_dir():
+        raise FileMissing(source, "is no directory; that of a published model is expected")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as folder:
+            made = Path(folder) / "model"
+            if graph is None:
+                architecture = read_architecture(source)
+                manifest = export_model(source, made, architecture=architecture, name=name)
+            else:
+                manifest = export_onnx(source, made, graph=graph, name=name)
+            made.replace(destination)
+    except OSError as error:
+        raise DestinationUnusable(destination, str(error)) from error
+    return manifest
+
+
+def export_model(
+    source: Path, destination: Path, *, architecture: Architecture, name: str, origin: str = ""
+) -> Manifest:
+    """Makes a model directory at `destination`, which must not exist, from safetensors files.
+
+    Verified against a forward pass in numpy, then loaded as any user would load it. `origin` says
+    where the source came from.
+    """
+    made = _from_weights(network_folder(source), architecture)
+    return _write(made, source, destination, name=name, origin=origin)
+
+
+def export_onnx(source: Path, destination: Path, *, graph: str, name: str) -> Manifest:
+    """Makes a model directory from a graph that others exported, a file below `source`.
+
+    Verified against the graph itself, run on one text at a time and pooled in numpy.
+    """
+    path = inside(source, graph)
+    if path.is_file():
+        available_bytes = available_memory()
+        size_bytes = path.stat().st_size
+        refuse_if_short(path, size_bytes, available_bytes=available_bytes, factor=EXPORTING_FACTOR)
+    foreign = read_foreign(read_file(path), path)
+    usage = read_usage(source, positions=read_positions(source))
+    made = _from_graph(foreign, usage, path, network_folder(source) / TOKENIZER)
+    return _write(made, source, destination, name=name, origin="")
+
+
+def _from_weights(network: Path, architecture: Architecture) -> _Made:
+    weights = read_weights(network, architecture)
+    tokenizer = _tokenizer(network / TOKENIZER, architecture.max_tokens, words=len(weights.words))
+    expected = [
+        reference_vector(weights, architecture, tokens.ids)
+        for tokens in tokenizer.encode(_SELF_TEST_TEXTS)
+    ]
+    return _Made(
+        graph=build_graph(fit_one_file(weights), architecture),
+        dimension=architecture.hidden_size,
+        usage=Usage(
+            max_tokens=architecture.max_tokens,
+            pooling=architecture.pooling,
+            normalised=architecture.normalised,
+            query_prefix=architecture.query_prefix,
+            passage_prefix=architecture.passage_prefix,
+        ),
+        expected=np.stack(expected),
+        weights=weight_files(network),
+        tokenizer=network / TOKENIZER,
     )
+
+
+def _from_graph(foreign: ForeignGraph, usage: Usage, path: Path, tokenizer: Path) -> _Made:
+    texts = _tokenizer(tokenizer, usage.max_tokens).encode(_SELF_TEST_TEXTS)
+    ids = [tokens.ids for tokens in texts]
+    expected = foreign_vectors(foreign, usage, ids, path)
+    dimension = expected.shape[1]
+    graph = wrap(foreign, usage, dimension=dimension, one_by_one=foreign.single)
+    if not foreign.single and not _is_exact(graph, ids, path, dimension):
+        graph = wrap(foreign, usage, dimension=dimension, one_by_one=True)
+    return _Made(graph, dimension, usage, expected, [path], tokenizer)
+
+
+def _is_exact(graph: bytes, ids: Sequence[Ids], path: Path, dimension: int) -> bool:
+    """Whether texts that run together get bitwise the vectors that they get alone."""
+    session = open_session(graph, path, dimension=dimension)
+    for text in ids:
+        batch = np.stack([text, text[::-1], np.roll(text, 1), text], axis=1)
+        alone = [session.run(batch[:, column : column + 1]) for column in range(4)]
+        if not np.array_equal(session.run(batch), np.concatenate(alone)):
+            return False
+    return True
+
+
+def _write(made: _Made, source: Path, destination: Path, *, name: str, origin: str) -> Manifest:
+    made_from = [_pin(it, source) for it in (*made.weights, made.tokenizer)]
+    made_from += [pin(source / it, name=it) for it in settings_files(source)]
     destination.mkdir(parents=True)
-    (destination / GRAPH).write_bytes(build_graph(weights, architecture))
-    shutil.copyfile(source / TOKENIZER, destination / TOKENIZER)
-    made_from = (pin(source / WEIGHTS), pin(source / TOKENIZER))
+    (destination / GRAPH).write_bytes(made.graph)
+    shutil.copyfile(made.tokenizer, destination / TOKENIZER)
     manifest = Manifest(
         model_id=f"{name}@{made_from[0].sha256[:12]}",
-        dimension=architecture.hidden_size,
-        max_tokens=architecture.max_tokens,
-        pooling=architecture.pooling,
-        normalised=architecture.normalised,
-        query_prefix=architecture.query_prefix,
-        passage_prefix=architecture.passage_prefix,
+        dimension=made.dimension,
+        max_tokens=made.usage.max_tokens,
+        pooling=made.usage.pooling,
+        normalised=made.usage.normalised,
+        query_prefix=made.usage.query_prefix,
+        passage_prefix=made.usage.passage_prefix,
         files=(pin(destination / GRAPH), pin(destination / TOKENIZER)),
-        made_from=made_from,
-        self_test=SelfTest.of(_SELF_TEST_TEXTS, expected),
+        made_from=tuple(made_from),
+        self_test=SelfTest.of(_SELF_TEST_TEXTS, made.expected),
+        origin=origin,
     )
     write_manifest(manifest, destination)
     load_model(destination)
     return manifest
 
 
-def _tokenizer(source: Path, architecture: Architecture, weights: Weights) -> Tokenizer:
-    path = source / TOKENIZER
-    tokenizer = Tokenizer(read_file(path), path, max_tokens=architecture.max_tokens)
-    if tokenizer.vocabulary_size > len(weights.words):
+def _pin(path: Path, source: Path) -> PinnedFile:
+    return pin(path, name=path.relative_to(source).as_posix())
+
+
+def _tokenizer(path: Path, max_tokens: int, *, words: int | None = None) -> Tokenizer:
+    tokenizer = Tokenizer(read_file(path), path, max_tokens=max_tokens)
+    if words is not None and tokenizer.highest_id >= words:
         raise UnsupportedModel(
-            f"{path}: {tokenizer.vocabulary_size} tokens, but the weights have only "
-            f"{len(weights.words)}: they are not of one model"
+            f"{path}: it gives ids up to {tokenizer.highest_id}, but the weights have only "
+            f"{words} tokens: they are not of one model"
         )
     return tokenizer

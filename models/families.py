@@ -28,6 +28,9 @@ class Family:
     output_norm: str
 
     token_types: bool = True
+    padding: int = 0
+    """The padding id of configurations that do not say it."""
+
     positions_follow_padding: bool = False
     """Positions count from the padding id + 1, as in RoBERTa, not from 0."""
 
@@ -70,7 +73,13 @@ _DISTILBERT = Family(
     token_types=False,
 )
 
-_XLM_ROBERTA = replace(_BERT, positions_follow_padding=True)
+_ROBERTA = replace(_BERT, padding=1, positions_follow_padding=True)
 
-FAMILIES = {"bert": _BERT, "distilbert": _DISTILBERT, "xlm-roberta": _XLM_ROBERTA}
+FAMILIES = {
+    "bert": _BERT,
+    "distilbert": _DISTILBERT,
+    "xlm-roberta": _ROBERTA,
+    "roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+}
 """By `model_type` of config.json."""

@@ -1,43 +1,69 @@
 """A loaded model: manifest, tokenizer and session together, checked. Blocking, no threads."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
+from stepwell.models.agreement import MAX_ABS_DIFF, Agreement, agreement
 from stepwell.models.arrays import Ids, Vectors
 from stepwell.models.batching import equal_length_groups
-from stepwell.models.errors import SelfTestFailed
-from stepwell.models.inspection import inspect_graph
-from stepwell.models.manifest import GRAPH, TOKENIZER, Manifest, read_manifest
-from stepwell.models.runtime import Session
+from stepwell.models.errors import InferenceFailed, SelfTestFailed
+from stepwell.models.inspection import inspect_file, inspect_graph
+from stepwell.models.manifest import (
+    GRAPH,
+    INT8_GRAPH,
+    TOKENIZER,
+    Manifest,
+    SelfTest,
+    read_manifest,
+)
+from stepwell.models.runtime import Provider, Session
 from stepwell.models.tokenization import Tokenizer, Tokens
 
-MAX_ABS_DIFF = 1e-4
-MIN_COSINE = 0.99999
+
+class Precision(StrEnum):
+    """Which graph of a directory runs."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How far vectors are from those expected."""
+GRAPHS = {Precision.FP32: GRAPH, Precision.INT8: INT8_GRAPH}
 
-    max_abs_diff: float
-    min_cosine: float
+_INT8_MIN_COSINE = 0.999
+"""To the golden vectors. Processors round sums of floats differently, and a step of 8 bits is wide;
+those without the right instructions are far off."""
 
-    @property
-    def close(self) -> bool:
-        """Whether they are the same but for rounding."""
-        return self.max_abs_diff <= MAX_ABS_DIFF and self.min_cosine >= MIN_COSINE
+_log = logging.getLogger(__name__)
 
 
 class Model:
     """Tokenises and embeds. Thread-safe."""
 
-    def __init__(self, tokenizer: Tokenizer, session: Session, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        session: Session,
+        manifest: Manifest,
+        *,
+        precision: Precision = Precision.FP32,
+        fallback: str = "",
+    ) -> None:
+        """`fallback` is the reason why another precision than the one wanted runs, or ""."""
         self.manifest = manifest
+        self.precision = precision
+        self.fallback = fallback
         self._tokenizer = tokenizer
         self._session = session
+
+    @property
+    def model_id(self) -> str:
+        """Identifies what made a vector; those of different precision are not comparable."""
+        exact = self.precision is Precision.FP32
+        return self.manifest.model_id if exact else f"{self.manifest.model_id}+{self.precision}"
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """The tokens of each text."""
@@ -56,40 +82,76 @@ class Model:
         return vectors
 
 
-def load_model(directory: Path) -> Model:
+def load_model(
+    directory: Path, *, precision: Precision = Precision.FP32, provider: Provider = Provider.CPU
+) -> Model:
     """Loads, inspects and self-tests a model directory; every fault is a `ModelError`.
 
-    Each file is read once, and what was hashed is what runs: files replaced later change nothing.
+    What was hashed is what runs: files replaced meanwhile are refused, later they change nothing.
+    Where int8 cannot be used, fp32 runs instead: `Model.fallback` and a warning say why.
     """
     manifest = read_manifest(directory)
-    tokenizer = Tokenizer(
-        manifest.read(directory, TOKENIZER), directory / TOKENIZER, max_tokens=manifest.max_tokens
-    )
-    session = open_session(
-        manifest.read(directory, GRAPH), directory / GRAPH, dimension=manifest.dimension
-    )
-    model = Model(tokenizer, session, manifest)
-    found = agreement(model.vectors(manifest.self_test.texts), manifest.self_test.vectors)
-    if not found.close:
+    tokenizer = _load_tokenizer(directory, manifest)
+    fallback = ""
+    if precision is Precision.INT8:
+        found = _load_int8(directory, manifest, tokenizer, provider)
+        if isinstance(found, Model):
+            return found
+        fallback = found
+        _log.warning("%s: fp32 runs instead of int8: %s", directory, fallback)
+    session = _load_session(directory, manifest, Precision.FP32, provider)
+    model = Model(tokenizer, session, manifest, fallback=fallback)
+    self_test = _run_self_test(model, manifest.self_test, directory)
+    if not self_test.close:
         raise SelfTestFailed(
             directory,
-            f"the stored vectors of the self-test are missed by {found.max_abs_diff:.1e} "
+            f"the stored vectors of the self-test are missed by {self_test.max_abs_diff:.1e} "
             f"(at most {MAX_ABS_DIFF:.0e}): tokenizer or graph are not those of the manifest, "
             "or this processor computes wrongly",
         )
     return model
 
 
+def _load_int8(
+    directory: Path, manifest: Manifest, tokenizer: Tokenizer, provider: Provider
+) -> Model | str:
+    """The model in 8 bits, or why it cannot be used here."""
+    if manifest.int8 is None:
+        return f"the directory has no {INT8_GRAPH}"
+    if provider is not Provider.CPU:
+        return f"{provider} has no integer operators for it"
+    session = _load_session(directory, manifest, Precision.INT8, provider)
+    model = Model(tokenizer, session, manifest, precision=Precision.INT8)
+    self_test = _run_self_test(model, manifest.int8.self_test, directory)
+    if self_test.min_cosine < _INT8_MIN_COSINE:
+        return (
+            f"on this processor its vectors are {self_test.min_cosine:.5f} near to those stored, "
+            f"{_INT8_MIN_COSINE} expected"
+        )
+    return model
+
+
+def _run_self_test(model: Model, test: SelfTest, directory: Path) -> Agreement:
+    try:
+        return agreement(model.vectors(test.texts), test.vectors)
+    except InferenceFailed as error:
+        raise SelfTestFailed(directory, f"the self-test does not run: {error}") from error
+
+
+def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
+    contents = manifest.read(directory, TOKENIZER)
+    return Tokenizer(contents, directory / TOKENIZER, max_tokens=manifest.max_tokens)
+
+
+def _load_session(
+    directory: Path, manifest: Manifest, precision: Precision, provider: Provider
+) -> Session:
+    with manifest.holding(directory, GRAPHS[precision]) as path:
+        inspect_file(path)
+        return Session(path, path, dimension=manifest.dimension, provider=provider)
+
+
 def open_session(contents: bytes, path: Path, *, dimension: int) -> Session:
-    """A session for a graph, which is inspected first."""
+    """A session for a graph in memory, which is inspected first."""
     inspect_graph(contents, path)
     return Session(contents, path, dimension=dimension)
-
-
-def agreement(found: Vectors, expected: Vectors) -> Agreement:
-    """Compares row by row."""
-    wide, other = found.astype(np.float64), expected.astype(np.float64)
-    cosines = (wide * other).sum(axis=1) / (
-        np.linalg.norm(wide, axis=1) * np.linalg.norm(other, axis=1)
-    )
-    return Agreement(float(np.abs(wide - other).max()), float(cosines.min()))

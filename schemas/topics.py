@@ -39,6 +39,11 @@ class Topics:
         return f"{self.prefix}.dead-letters"
 
     @property
+    def lifecycle(self) -> str:
+        """One CloudEvent for each change of the status of an instance, for other systems."""
+        return f"{self.prefix}.lifecycle"
+
+    @property
     def instances_changelog(self) -> str:
         """Changelog of the instances table: one header row per instance."""
         return f"{self.app_id}-instances-changelog"
@@ -57,4 +62,5 @@ class Topics:
             TopicFacts(self.instances_changelog, count, "compact", None),
             TopicFacts(self.history_changelog, count, "compact", None),
             TopicFacts(self.dead_letters, count, "delete", 30 * DAY_MS),
+            TopicFacts(self.lifecycle, count, "delete", 7 * DAY_MS),
         )

@@ -3,14 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 import structlog
 
 from stepwell.streams.agents.watchdog import Watchdog
 from stepwell.streams.agents.worker import Worker
+from stepwell.streams.control import (
+    check_histories,
+    create_instance,
+    export_instances,
+    open_control,
+    tell_instance,
+    wait_for_instance,
+)
 from stepwell.streams.errors import IndexUnavailable
 from stepwell.streams.gateway import server
+from stepwell.streams.gateway.api import Instances
 from stepwell.streams.gateway.probes import serving_probes
 from stepwell.streams.metrics import Metrics
 from stepwell.streams.queries import (
@@ -25,29 +35,40 @@ from stepwell.streams.settings import Settings
 from stepwell.streams.wiring import (
     gateway_config,
     index_of,
+    load_embedder,
     load_factory,
-    model_directory,
     worker_config,
 )
 
 __all__ = [
+    "check_histories",
+    "create_instance",
     "describe_instance",
     "doctor",
     "embed_content",
     "ensure_topics",
+    "export_instances",
     "list_instances",
     "run_gateway",
     "run_worker",
     "search",
+    "tell_instance",
+    "wait_for_instance",
 ]
 
 log = structlog.get_logger(__name__)
 
 
 async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve webhooks until `stop` is set."""
+    """Serve webhooks and the API until `stop` is set."""
     _say_warnings(settings)
-    await server.run_gateway(gateway_config(settings), stop)
+
+    @asynccontextmanager
+    async def instances() -> AsyncIterator[Instances]:
+        async with open_control(settings) as control:
+            yield Instances(control, partial(describe_instance, settings))
+
+    await server.run_gateway(gateway_config(settings), stop, instances)
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -70,11 +91,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 @asynccontextmanager
 async def embed_content(settings: Settings) -> AsyncIterator[Workflows]:
     """The workflows of a worker that is told of no others: `EmbedContent`, with its bindings."""
-    from stepwell.models import Embedder
     from stepwell.streams.examples.embed_content import Bindings, EmbedContent
     from stepwell.streams.index.batched import BatchedIndex
 
-    with Embedder.load(model_directory(settings), threads=settings.model.threads) as embedder:
+    with load_embedder(settings) as embedder:
         index = index_of(settings, embedder.dimension)
         try:
             await index.open()

@@ -5,6 +5,14 @@ StepwellError
 ├── BrokerUnavailable       Kafka did not answer in time (exit 5)
 ├── TopicMismatch           a topic exists with other facts than we need (exit 4)
 ├── RowCorrupt              a table row cannot be read: newer release, or damage
+├── InstanceError           an instance cannot do what was asked: "(code) message" (exit 4)
+│   ├── InvalidInstanceId       (exit 2)
+│   ├── InvalidRequest          another part of the request breaks a rule (exit 2)
+│   ├── InstanceNotFound        (exit 3)
+│   ├── InstanceExists
+│   ├── CannotTerminate         it has ended already
+│   ├── CannotRestart           it has no such step
+│   └── CannotReceive           it has ended already
 ├── IndexUnavailable        the vector index did not answer in time (exit 5)
 └── IndexSchemaMismatch     the collection exists with another shape (exit 4)
 """
@@ -48,3 +56,58 @@ class IndexSchemaMismatch(StepwellError):
     """The collection exists with another shape."""
 
     exit_code = 4
+
+
+class InstanceError(StepwellError):
+    """An instance cannot do what was asked of it; codes are Cloudflare Workflows'."""
+
+    exit_code = 4
+    code = "instance.error"
+
+    def __str__(self) -> str:
+        return f"({self.code}) {self.args[0] if self.args else ''}".rstrip()
+
+
+class InvalidInstanceId(InstanceError):
+    """No instance can have this id."""
+
+    exit_code = 2
+    code = "instance.invalid_id"
+
+
+class InvalidRequest(InstanceError):
+    """Another part of the request breaks a rule: a name, a type, a size, a count."""
+
+    exit_code = 2
+    code = "instance.invalid_request"
+
+
+class InstanceNotFound(InstanceError):
+    """There is no such instance, or it is no longer kept."""
+
+    exit_code = 3
+    code = "instance.not_found"
+
+
+class InstanceExists(InstanceError):
+    """The id is taken."""
+
+    code = "instance.already_exists"
+
+
+class CannotTerminate(InstanceError):
+    """It has ended already."""
+
+    code = "instance.cannot_terminate"
+
+
+class CannotRestart(InstanceError):
+    """It has no such step to restart from."""
+
+    code = "instance.cannot_restart"
+
+
+class CannotReceive(InstanceError):
+    """It has ended, and takes no events any more."""
+
+    code = "instance.cannot_receive"

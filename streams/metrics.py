@@ -80,6 +80,12 @@ class WorkerMetrics:
         self.instances_finished = make.counter(
             "instances_finished_total", "Instances that ended", "workflow", "status"
         )
+        self.instances_changed = make.counter(
+            "instances_changed_total",
+            "Instances that were queued, began to wait, paused, continued, restarted, deleted",
+            "workflow",
+            "change",
+        )
         self.event_age = make.histogram(
             "event_age_seconds", "From the source's time to the routing of its event", _AGE_S
         )

@@ -97,3 +97,7 @@ class Embedder(Protocol):
     async def embed(self, text: str) -> Vector:
         """The vector of one text, float32 of shape (dimension,), L2-normalised."""
         ...
+
+    async def embed_query(self, text: str) -> Vector:
+        """The vector to search with; does not wait for texts that are being embedded."""
+        ...

@@ -8,13 +8,20 @@ from importlib.metadata import version
 from stepwell.schemas.documents import Hit, SearchFilters
 from stepwell.streams.errors import StepwellError
 from stepwell.streams.gateway.ledger import Ledger
+from stepwell.streams.gateway.requests import check_address
 from stepwell.streams.index.hybrid import search_hybrid
 from stepwell.streams.kafka import admin
 from stepwell.streams.kafka.tail import read_tail
 from stepwell.streams.ports import SearchMode
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import Check, InstanceDetails, InstanceSummary
-from stepwell.streams.wiring import index_of, model_directory, security_of, topics_of
+from stepwell.streams.wiring import (
+    index_of,
+    load_embedder,
+    model_directory,
+    security_of,
+    topics_of,
+)
 
 
 async def search(
@@ -25,14 +32,12 @@ async def search(
     mode: SearchMode = SearchMode.SEMANTIC,
 ) -> list[Hit]:
     """The documents that answer the query best, best first."""
-    from stepwell.models import Embedder
-
-    with Embedder.load(model_directory(settings), threads=1) as embedder:
+    with load_embedder(settings) as embedder:
         index = index_of(settings, embedder.dimension)
         try:
             if mode is SearchMode.KEYWORD:
                 return await index.search_words(query, limit=limit, filters=filters)
-            vector = await embedder.embed(query)
+            vector = await embedder.embed_query(query)
             if mode is SearchMode.SEMANTIC:
                 return await index.search(vector, limit=limit, filters=filters)
             return await search_hybrid(index, query, vector, limit=limit, filters=filters)
@@ -51,13 +56,9 @@ async def list_instances(
 async def describe_instance(
     settings: Settings, workflow: str | None, instance_id: str
 ) -> InstanceDetails | None:
-    """One instance with its steps; the id `latest` is the newest."""
+    """One instance with its steps; the id `latest` is the newest. Raises `InvalidInstanceId`."""
+    check_address(instance_id)
     ledger = await read_ledger(settings)
-    if instance_id == "latest":
-        newest = ledger.summaries(workflow=workflow)[:1]
-        if not newest:
-            return None
-        workflow, instance_id = newest[0].workflow, newest[0].instance_id
     return next(iter(ledger.details(workflow, instance_id)), None)
 
 

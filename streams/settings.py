@@ -19,6 +19,7 @@ ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", re.ASCII)
 TOPIC_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 COLLECTION_NAME = re.compile(r"[A-Z][A-Za-z0-9_]{0,99}")
 PORT_MAX = 65535
+DAY_MS = 24 * 60 * 60 * 1000
 
 
 def _addresses(text: str) -> str:
@@ -114,6 +115,13 @@ class WorkerSettings:
         default_factory=lambda: Path("~/.local/share/stepwell").expanduser()
     )
     max_running_steps: Annotated[Positive, "Step bodies that run at the same time"] = 1000
+    max_running_instances: Annotated[
+        Positive, "Instances that run steps at the same time; more are queued"
+    ] = 10_000
+    success_retention_ms: Annotated[Positive, "How long completed instances are kept"] = 30 * DAY_MS
+    error_retention_ms: Annotated[Positive, "How long all other ended instances are kept"] = (
+        30 * DAY_MS
+    )
     commit_interval_ms: Annotated[Positive, "How often finished offsets are committed"] = 1000
     instance_id: Annotated[
         Text | None, "A name that this worker keeps when it restarts: it gets its partitions back"
@@ -171,6 +179,16 @@ class ModelSettings:
     id: Annotated[Text, "Which model"] = "all-MiniLM-L6-v2"
     dir: Annotated[UserPath | None, "Directory of the model; otherwise one in the cache"] = None
     threads: Annotated[Positive | None, "Threads that embed; otherwise one for each core"] = None
+    precision: Annotated[
+        Literal["fp32", "int8"], "int8 is faster and less exact; the model must have it"
+    ] = "fp32"
+    provider: Annotated[
+        Literal["cpu", "cuda", "openvino"],
+        "What computes; all but cpu need another build of onnxruntime",
+    ] = "cpu"
+    tokens_per_run: Annotated[
+        Positive, "Tokens that run together; a core's cache sets the best number, cuda wants more"
+    ] = 512
 
 
 @dataclass(frozen=True, slots=True)

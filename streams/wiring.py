@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from stepwell.schemas.parts import Retention
 from stepwell.schemas.topics import Topics
 from stepwell.streams.agents.worker import WorkerConfig
 from stepwell.streams.errors import ConfigurationError
@@ -17,6 +19,9 @@ from stepwell.streams.kafka.security import Security
 from stepwell.streams.ports import VectorIndex
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.settings import KafkaSettings, Settings
+
+if TYPE_CHECKING:
+    from stepwell.models import Embedder
 
 RECORD_BYTES_MAX = 2 * 1024 * 1024
 """What a worker sends at most: a step result at its limit, with room for its envelope."""
@@ -70,6 +75,20 @@ def model_directory(settings: Settings) -> Path:
     return settings.model.dir or in_cache(settings.model.id)
 
 
+def load_embedder(settings: Settings) -> "Embedder":
+    """The embedder, loaded: the caller closes it."""
+    from stepwell.models import Embedder, Precision, Provider
+
+    model = settings.model
+    return Embedder.load(
+        model_directory(settings),
+        threads=model.threads,
+        precision=Precision(model.precision),
+        provider=Provider(model.provider),
+        tokens_per_run_max=model.tokens_per_run,
+    )
+
+
 def worker_config(settings: Settings) -> WorkerConfig:
     """A worker."""
     kafka, worker = settings.kafka, settings.worker
@@ -90,6 +109,8 @@ def worker_config(settings: Settings) -> WorkerConfig:
         ),
         topics=topics_of(kafka),
         max_running_steps=worker.max_running_steps,
+        max_running_instances=worker.max_running_instances,
+        retention=Retention(worker.success_retention_ms, worker.error_retention_ms),
     )
 
 

@@ -9,8 +9,9 @@ import structlog
 from stepwell.schemas.errors import JournalCorrupt
 from stepwell.streams.agents.records import DeadLetters, Failure, RawRecord
 from stepwell.streams.runtime.bodies import StepBodies
-from stepwell.streams.runtime.owner import PartitionOwner, Phase, Surroundings
+from stepwell.streams.runtime.owner import PartitionOwner, Phase
 from stepwell.streams.runtime.rows import Rows
+from stepwell.streams.runtime.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,10 @@ class Instances:
         for owner in owners:
             owner.release()
         left = await asyncio.gather(
-            *(self._bodies.cancel_owner(owner, RELEASE_TIMEOUT_MS) for owner in owners)
+            *(
+                self._bodies.cancel_owner(owner.carrier.starts, RELEASE_TIMEOUT_MS)
+                for owner in owners
+            )
         )
         if stuck := sum(left):
             log.warning("bodies left behind", count=stuck)
@@ -65,6 +69,11 @@ class Instances:
         """Call about every second."""
         for owner in self._owners.values():
             owner.tick()
+
+    @property
+    def timers(self) -> int:
+        """How many timers of waiting instances are set."""
+        return sum(len(owner.carrier.alarms) for owner in self._owners.values())
 
     @property
     def ready(self) -> bool:

@@ -1,16 +1,20 @@
 """What the fold did, as metrics."""
 
+from stepwell.schemas.commands import DeleteRequested, RestartRequested
 from stepwell.schemas.journal import (
     AttemptFailed,
-    InstanceCompleted,
+    InstanceContinued,
     InstanceCreated,
-    InstanceErrored,
+    InstanceIdled,
     InstanceKey,
+    InstancePaused,
+    InstancePurged,
+    InstanceQueued,
     InstanceRecord,
     StepFailed,
     StepSucceeded,
 )
-from stepwell.streams.engine.fold import Verdict
+from stepwell.streams.engine.fold import Verdict, ended_as
 from stepwell.streams.metrics import Metrics
 
 MS_PER_S = 1000
@@ -37,12 +41,21 @@ class Observer:
                 worker.step_duration.labels(workflow, record.step).observe(max(duration_s, 0))
             case InstanceCreated():
                 worker.instances_started.labels(workflow).inc()
-            case InstanceCompleted():
-                worker.instances_finished.labels(workflow, "complete").inc()
-            case InstanceErrored():
-                worker.instances_finished.labels(workflow, "errored").inc()
+            case _ if status := ended_as(record):
+                worker.instances_finished.labels(workflow, status).inc()
+            case _ if change := _CHANGES.get(type(record)):
+                worker.instances_changed.labels(workflow, change).inc()
             case _:
                 pass
 
 
 _OUTCOMES = {StepSucceeded: "succeeded", AttemptFailed: "failed", StepFailed: "gave-up"}
+_CHANGES: dict[type[InstanceRecord], str] = {
+    DeleteRequested: "deleted",
+    InstanceContinued: "continued",
+    InstanceIdled: "waiting",
+    InstancePaused: "paused",
+    InstancePurged: "purged",
+    InstanceQueued: "queued",
+    RestartRequested: "restarted",
+}

@@ -21,8 +21,12 @@ class TableRows:
         """Write the header row of an instance."""
         self._headers.put(self._partition, key, value)
 
+    def delete_header(self, key: bytes) -> None:
+        """Delete the header row of an instance."""
+        self._headers.delete(self._partition, key)
+
     def headers(self) -> Iterator[tuple[bytes, bytes]]:
-        """All header rows."""
+        """All header rows as they are now; writing meanwhile does no harm."""
         return self._headers.partition_rows(self._partition)
 
     def history_row(self, key: bytes, offset: int) -> bytes | None:

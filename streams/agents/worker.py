@@ -4,26 +4,31 @@ import asyncio
 import itertools
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from stepwell.schemas.journal import InstanceKey, InstanceRecord
+from stepwell.schemas.parts import Retention
 from stepwell.schemas.topics import Topics
 from stepwell.streams.agents.instances import Instances
+from stepwell.streams.agents.lifecycle import lifecycle_event
 from stepwell.streams.agents.observe import Observer
 from stepwell.streams.agents.records import Failure, RawRecord, dead_letter_headers
 from stepwell.streams.agents.route import Router
 from stepwell.streams.agents.rows import TableRows
 from stepwell.streams.engine.fold import Verdict
+from stepwell.streams.engine.state import InstanceState
 from stepwell.streams.kafka.app import KafkaAppConfig, create_app, raw_table, raw_topic
 from stepwell.streams.kafka.running import run_app
 from stepwell.streams.metrics import Metrics
+from stepwell.streams.runtime.admission import Gate
 from stepwell.streams.runtime.bodies import StepBodies
 from stepwell.streams.runtime.clock import Clock, system_clock
-from stepwell.streams.runtime.owner import Surroundings
 from stepwell.streams.runtime.registry import Workflows
+from stepwell.streams.runtime.surroundings import DEFAULT_RETENTION, Surroundings
 
 TICK_S = 1.0
 LAG_EVERY_S = 5
@@ -36,6 +41,8 @@ class WorkerConfig:
     kafka: KafkaAppConfig
     topics: Topics
     max_running_steps: int = 1000
+    max_running_instances: int = 10_000
+    retention: Retention = DEFAULT_RETENTION
 
 
 class Worker:
@@ -56,16 +63,24 @@ class Worker:
         self._headers = raw_table(self.app, "instances", changelog=topics.instances_changelog)
         self._history = raw_table(self.app, "history", changelog=topics.history_changelog)
         raw_topic(self.app, topics.dead_letters)
+        raw_topic(self.app, topics.lifecycle)
         self._router = Router(workflows, self.append_instance, self._dead_letter, metrics, clock)
         around = Surroundings(
             append=self._append,
+            append_instance=self.append_instance,
             bodies=self._bodies,
             call_soon=lambda function: asyncio.get_running_loop().call_soon(function),
+            call_later=_call_later_ms,
             workflow=workflows.create,
             clock=clock,
             observe=self.observe,
             worker=f"{socket.gethostname()}-{os.getpid()}",
+            gate=Gate(config.max_running_instances, clock, _call_later_s),
+            announce=self._announce,
+            followers=workflows.followers,
+            retention=config.retention,
         )
+        self._workflows = workflows
         self._instances = Instances(self._rows, self._bodies, around, self._dead_letter)
         self._observer = Observer(metrics)
         self._waiting = 0
@@ -110,12 +125,16 @@ class Worker:
     async def _recovered(self, partitions: frozenset[int]) -> None:
         self._metrics.worker.rebalances.inc()
         self._instances.recovered(partitions)
+        for key, value in self._workflows.schedules(self._clock()):
+            if self._partition_of(self._topics.journal, key) in partitions:
+                self.append_instance(key, value)
 
     async def _tick(self) -> None:
         for second in itertools.count():
             await asyncio.sleep(TICK_S)
             self._instances.tick()
-            self._metrics.worker.timers_pending.set(self._bodies.timers)
+            timers = self._bodies.timers + self._instances.timers
+            self._metrics.worker.timers_pending.set(timers)
             if second % LAG_EVERY_S == 0:
                 self._waiting = await self._measure_lag()
 
@@ -145,6 +164,19 @@ class Worker:
         """Append a record of an instance to the journal partition of its key."""
         self._append(self._partition_of(self._topics.journal, key), key, value)
 
+    def _announce(
+        self, key: InstanceKey, state: InstanceState | None, record: InstanceRecord
+    ) -> None:
+        event = lifecycle_event(key, state, record)
+        topic = self._topics.lifecycle
+        self.app.producer.append(
+            topic,
+            key=event.key,
+            value=event.value,
+            partition=self._partition_of(topic, key.encode()),
+            headers=event.headers,
+        )
+
     def _dead_letter(self, record: RawRecord, failure: Failure) -> None:
         topic = self._topics.dead_letters
         self.app.producer.append(
@@ -158,6 +190,14 @@ class Worker:
     def _partition_of(self, topic: str, key: bytes) -> int:
         partition: int = self.app.producer.key_partition(topic, key).partition
         return partition
+
+
+def _call_later_s(seconds: float, function: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(seconds, function)
+
+
+def _call_later_ms(ms: int, function: Callable[[], None]) -> asyncio.TimerHandle:
+    return _call_later_s(ms / 1000, function)
 
 
 def _raw(message: Any) -> RawRecord:

@@ -1,12 +1,15 @@
-"""`stepwell instances`: what has run, what is running, and why it does not go on."""
+"""`stepwell instances`: what has run, what is running, and why it does not go on.
+
+The commands that change something are in `control.py`.
+"""
 
 import asyncio
 import json
-import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
+from stepwell.streams.cli import check, control
 from stepwell.streams.cli.invocation import (
     ExitCode,
     Invocation,
@@ -14,11 +17,9 @@ from stepwell.streams.cli.invocation import (
     pass_invocation,
 )
 from stepwell.streams.cli.output import clean, print_fields, print_json, print_table, when
-from stepwell.streams.engine.errors import InvalidDefinition
-from stepwell.streams.engine.names import check_instance_id
 
 if TYPE_CHECKING:
-    from stepwell.streams.views import InstanceDetails
+    from stepwell.streams.views import InstanceDetails, StepView
 
 LIMIT_MAX = 10_000
 CELL_LENGTH = 200
@@ -27,7 +28,7 @@ CELL_LENGTH = 200
 
 @click.group()
 def instances() -> None:
-    """Look at instances of workflows."""
+    """Look at instances of workflows, and tell them what to do."""
 
 
 @instances.command("list")
@@ -46,7 +47,7 @@ def list_(invocation: Invocation, workflow: str | None, status: str | None, limi
         print_json(found)
     elif found:
         print_table(
-            ("WORKFLOW", "INSTANCE", "STATUS", "CREATED", "UPDATED", "ERROR"),
+            ("WORKFLOW", "INSTANCE", "STATUS", "CREATED", "UPDATED", "WHY"),
             (
                 (
                     each.workflow,
@@ -54,13 +55,14 @@ def list_(invocation: Invocation, workflow: str | None, status: str | None, limi
                     each.status,
                     when(each.created_ms),
                     when(each.updated_ms),
-                    each.error or "",
+                    each.error or each.reason or "",
                 )
                 for each in found
             ),
         )
     else:
-        click.echo("No such instances. Webhooks sent to `stepwell gateway` start some.", err=True)
+        starts = "Webhooks sent to `stepwell gateway` start some, and so does `stepwell trigger`."
+        click.echo(f"No such instances. {starts}", err=True)
 
 
 @instances.command()
@@ -70,33 +72,36 @@ def list_(invocation: Invocation, workflow: str | None, status: str | None, limi
 @pass_invocation
 def describe(invocation: Invocation, instance_id: str, workflow: str | None) -> None:
     """Show an instance and its steps; without ID, or with `latest`, the newest."""
-    try:
-        check_instance_id(instance_id)
-    except InvalidDefinition as error:
-        raise click.BadParameter(textwrap.shorten(clean(error), CELL_LENGTH)) from error
     settings = invocation.settings()
     found = asyncio.run(invocation.app().describe_instance(settings, workflow, instance_id))
     if found is None:
-        click.echo(f"Error: no instance {instance_id}\nTry: stepwell instances list", err=True)
+        click.echo(
+            f"Error: no instance {clean(instance_id)}\nTry: stepwell instances list", err=True
+        )
         click.get_current_context().exit(ExitCode.NOT_FOUND)
     if invocation.json:
         print_json(found)
     else:
-        _print_details(found)
+        print_details(found)
 
 
-def _print_details(found: "InstanceDetails") -> None:
+def print_details(found: "InstanceDetails") -> None:
+    """One instance for people: its facts, its steps, its events."""
     summary = found.summary
+    rollback = found.rollback
     print_fields(
         (
             ("Workflow", summary.workflow),
             ("Instance", summary.instance_id),
             ("Status", summary.status),
+            ("Reason", summary.reason),
             ("Created", when(summary.created_ms)),
             ("Updated", when(summary.updated_ms)),
             ("Error", summary.error),
+            ("Rollback", rollback and rollback.outcome),
             ("Params", _cut(found.params)),
             ("Output", _cut(found.output)),
+            ("Parent", found.parent),
         )
     )
     if found.steps:
@@ -105,16 +110,43 @@ def _print_details(found: "InstanceDetails") -> None:
             ("STEP", "STATUS", "ATTEMPTS", "STARTED", "FINISHED", "RESULT"),
             (
                 (
-                    f"{step.name}-{step.occurrence}",
+                    _name(step),
                     step.status,
                     step.attempts,
                     when(step.started_ms),
                     when(step.finished_ms),
-                    step.error or _cut(step.output),
+                    _result(step),
                 )
                 for step in found.steps
             ),
         )
+    if found.events:
+        click.echo()
+        print_table(
+            ("EVENT", "RECEIVED", "TAKEN BY", "PAYLOAD"),
+            (
+                (event.type, when(event.at_ms), event.taken_by or "nobody", _cut(event.payload))
+                for event in found.events
+            ),
+        )
+
+
+def _name(step: "StepView") -> str:
+    name = f"{step.name}-{step.occurrence}"
+    return name if step.kind == "do" else f"{step.kind} {name}"
+
+
+def _result(step: "StepView") -> str:
+    """What it gave, or what it waits for."""
+    parts = [step.error or _cut(step.output)]
+    if step.finished_ms is None and step.event_type is not None:
+        matching = f" with {_cut(step.match)}" if step.match else ""
+        parts.append(f"for event {step.event_type}{matching}")
+    if step.child is not None:
+        parts.append(f"child {step.child}")
+    if step.until_ms is not None:
+        parts.append(f"until {when(step.until_ms)}")
+    return " ".join(part for part in parts if part)
 
 
 def _cut(value: object) -> str:
@@ -122,3 +154,16 @@ def _cut(value: object) -> str:
         return ""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= CELL_LENGTH else f"{text[: CELL_LENGTH - 1]}…"
+
+
+for command in (
+    control.send_event,
+    control.pause,
+    control.resume,
+    control.cancel,
+    control.terminate,
+    control.restart,
+    control.delete,
+    check.export,
+):
+    instances.add_command(command)

@@ -5,9 +5,13 @@ from typing import Any
 import click
 
 from stepwell.streams.cli.broker import broker
+from stepwell.streams.cli.check import check
 from stepwell.streams.cli.config import config
+from stepwell.streams.cli.control import trigger
 from stepwell.streams.cli.dev import dev
 from stepwell.streams.cli.doctor import doctor
+from stepwell.streams.cli.embed import embed
+from stepwell.streams.cli.example import example
 from stepwell.streams.cli.instances import instances
 from stepwell.streams.cli.invocation import ExitCode, Invocation, common_options
 from stepwell.streams.cli.model import model
@@ -56,9 +60,15 @@ def _our_errors() -> tuple[type[Exception], ...]:
 def _failure(error: Exception) -> click.ClickException:
     failure = click.ClickException(clean(error))
     failure.exit_code = getattr(error, "exit_code", ExitCode.FAILED)
-    if failure.exit_code == ExitCode.UNREACHABLE:
-        failure.message += "\nTry: stepwell doctor"
+    if next_step := _NEXT_STEPS.get(failure.exit_code):
+        failure.message += f"\nTry: {next_step}"
     return failure
+
+
+_NEXT_STEPS = {
+    int(ExitCode.NOT_FOUND): "stepwell instances list",
+    int(ExitCode.UNREACHABLE): "stepwell doctor",
+}
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,5 +85,7 @@ def cli() -> None:
     """
 
 
-for command in (dev, gateway, worker, broker, model, search, instances, topics, config, doctor):
+for command in (dev, gateway, worker, broker, model, embed, example):
+    cli.add_command(command)
+for command in (search, trigger, instances, check, topics, config, doctor):
     cli.add_command(command)

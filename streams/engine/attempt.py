@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from stepwell.schemas.journal import AttemptFailed, ErrorInfo, StepFailed, StepSucceeded
+from stepwell.schemas.journal import AttemptFailed, StepFailed, StepSucceeded, StreamChunk
+from stepwell.schemas.parts import ErrorInfo
 from stepwell.streams.engine.effects import RunStep
 
 
@@ -16,19 +17,43 @@ class Attempt:
     epoch: int
     started_ms: int
 
+    @property
+    def is_last(self) -> bool:
+        """Whether no retry is left after this one."""
+        return self.step.attempt > self.step.options.retries.limit
+
+    def chunk(self, index: int, data: bytes | str, now_ms: int) -> StreamChunk:
+        """The body yielded `data`."""
+        return StreamChunk(*self._facts(), now_ms, index, data, self.step.key.kind)
+
     def succeeded(self, result: Any, now_ms: int) -> StepSucceeded:
         """The body returned `result`."""
-        return StepSucceeded(*self._facts(), self.started_ms, now_ms, result)
+        step = self.step
+        return StepSucceeded(
+            *self._facts(),
+            self.started_ms,
+            now_ms,
+            result,
+            step_kind=step.key.kind,
+            call=step.call,
+            sensitive=step.options.sensitive,
+        )
 
     def failed(
-        self, error: ErrorInfo, now_ms: int, *, retryable: bool
+        self, error: ErrorInfo, now_ms: int, *, retryable: bool, delay_ms: int | None = None
     ) -> AttemptFailed | StepFailed:
-        """The body raised: the next attempt's time, or the end when none is left or allowed."""
-        attempt, retries = self.step.attempt, self.step.options.retries
-        if not retryable or attempt > retries.limit:
-            return StepFailed(*self._facts(), self.started_ms, now_ms, error)
-        retry_at_ms = now_ms + retries.delay_ms(attempt)
-        return AttemptFailed(*self._facts(), self.started_ms, now_ms, error, retry_at_ms)
+        """The body raised: the next attempt's time, or the end when none is left or allowed.
+
+        `delay_ms` is needed where chance or a function decides it.
+        """
+        step = self.step
+        kind, call = step.key.kind, step.call
+        if not retryable or self.is_last:
+            return StepFailed(*self._facts(), self.started_ms, now_ms, error, kind, call)
+        if delay_ms is None:
+            delay_ms = step.options.retries.delay_ms(step.attempt)
+        times = self.started_ms, now_ms
+        return AttemptFailed(*self._facts(), *times, error, now_ms + delay_ms, kind, call)
 
     def _facts(self) -> tuple[int, str, int, int, int]:
         key = self.step.key

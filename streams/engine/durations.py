@@ -19,7 +19,7 @@ _UNIT_MS = {
     "month": 30 * 86_400_000,
     "year": 31_557_600_000,  # 365.25 days
 }
-_TEXT = re.compile(r"(\d+(?:\.\d+)?)(?:\s*([a-z]+?)s?)?", re.ASCII)
+_TEXT = re.compile(r"(\d+(?:\.\d+)?)(?:\s*(ms|[a-z]+?)s?)?", re.ASCII)
 
 
 def to_ms(duration: Duration) -> int:
@@ -42,8 +42,6 @@ def to_ms(duration: Duration) -> int:
 def _parse(text: str) -> float:
     match = _TEXT.fullmatch(text.strip().lower())
     unit = match and (match[2] or "ms")
-    if unit == "m":  # "ms" with its optional plural s taken away
-        unit = "ms"
     if not match or unit not in _UNIT_MS:
         raise InvalidDefinition(
             f"duration {text!r} is not '<number> <unit>' with a unit of {', '.join(_UNIT_MS)}"

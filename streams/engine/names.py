@@ -3,26 +3,31 @@
 import re
 from typing import NamedTuple
 
+from stepwell.schemas.commands import StepKind
 from stepwell.streams.engine.errors import InvalidDefinition
 from stepwell.streams.engine.limits import (
+    EVENT_TYPE_LENGTH_MAX,
     INSTANCE_ID_LENGTH_MAX,
     STEP_NAME_LENGTH_MAX,
     WORKFLOW_NAME_LENGTH_MAX,
 )
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_EVENT_TYPE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class StepKey(NamedTuple):
-    """A step of one run: the n-th time that `name` was asked for, counted from 1."""
+    """A step of one run: the n-th time that `name` was asked for as this kind, counted from 1."""
 
     name: str
     occurrence: int
+    kind: str = StepKind.DO
 
     def __str__(self) -> str:
-        return f"{self.name}-{self.occurrence}"
+        text = f"{self.name}-{self.occurrence}"
+        return text if self.kind == StepKind.DO else f"{self.kind} {text}"
 
 
 def check_workflow_name(name: str) -> str:
@@ -33,6 +38,20 @@ def check_workflow_name(name: str) -> str:
 def check_instance_id(instance: str) -> str:
     """The id, if it may name an instance; raises `InvalidDefinition`."""
     return _check_identifier("instance id", instance, INSTANCE_ID_LENGTH_MAX)
+
+
+def check_event_type(event_type: str) -> str:
+    """The type, if an instance can be sent events of it; raises `InvalidDefinition`."""
+    if (
+        not isinstance(event_type, str)
+        or not 0 < len(event_type) <= EVENT_TYPE_LENGTH_MAX
+        or not _EVENT_TYPE.fullmatch(event_type)
+    ):
+        raise InvalidDefinition(
+            f"event type {event_type!r} is not 1 to {EVENT_TYPE_LENGTH_MAX} letters, digits, '_', "
+            "'-' or '.' that begin with a letter, a digit or '_'"
+        )
+    return event_type
 
 
 def check_step_name(name: str) -> str:

@@ -36,6 +36,11 @@ def result_decoder(function: Callable[..., Any]) -> Decoder:
     return _hinted(plain, "return")
 
 
+def output_decoder(run: Callable[..., Any] | None) -> Decoder:
+    """The decoder for what a workflow's `run` returns; as stored when it is not known."""
+    return _as_stored if run is None else result_decoder(run)
+
+
 @lru_cache(maxsize=1024)
 def payload_decoder(run: Callable[..., Any], event_type: type) -> Decoder:
     """The decoder for `T` of the `event: WorkflowEvent[T]` parameter of a workflow's `run`."""

@@ -61,6 +61,14 @@ def content_changed(event: CloudEvent) -> dict[str, Any]:
     return asdict(ContentChanged(document_of(event.data), is_removal(event.type)))
 
 
+async def store(index: Index, embedded: Embedded) -> Stored:
+    """Store a document with its vector; what the index refuses is not tried again."""
+    try:
+        return Stored(embedded.document.key, await index.upsert_one(embedded))
+    except RefusedByIndex as error:
+        raise NonRetryableError(str(error)) from error
+
+
 class EmbedContent(Workflow, name="embed-content"):
     """One issue or milestone, from its event to the index."""
 
@@ -84,11 +92,7 @@ class EmbedContent(Workflow, name="embed-content"):
 
     async def upsert(self, content: Document, vector: Vector) -> Stored:
         """Store the document with its vector."""
-        embedded = Embedded(content, vector, self.env.embedder.model_id)
-        try:
-            return Stored(content.key, await self.env.index.upsert_one(embedded))
-        except RefusedByIndex as error:
-            raise NonRetryableError(str(error)) from error
+        return await store(self.env.index, Embedded(content, vector, self.env.embedder.model_id))
 
     async def delete(self, changed: ContentChanged) -> Stored:
         """Remove the document."""

@@ -1,4 +1,6 @@
 """HTTP in front of Kafka: webhooks are verified, mapped to events, and stored before the answer.
 
 Reading order: `sources.py`, `github.py`, `webhooks.py`, `intake.py`, `app.py`, `server.py`.
+What is known of instances: `judging.py`, `timeline.py`, `ledger.py`; what is told to them:
+`requests.py`, `control.py`.
 """

@@ -1,83 +1,99 @@
 """Instances as readers see them, folded from the journal alone: exact, and made anew at will."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from stepwell.schemas import codec
-from stepwell.schemas.errors import JournalCorrupt
+from stepwell.schemas.commands import PauseRequested, StepKind, TerminateRequested
 from stepwell.schemas.events import Json
 from stepwell.schemas.journal import (
-    AttemptFailed,
     Entry,
-    ErrorInfo,
     InstanceCompleted,
     InstanceCreated,
     InstanceErrored,
     InstanceKey,
     InstancePaused,
+    InstanceQueued,
     InstanceRecord,
-    OwnerClaimed,
-    StepFailed,
-    StepRecord,
-    StepSucceeded,
+    InstanceTerminated,
 )
-from stepwell.streams.engine.fold import Verdict, fold, fold_claim
+from stepwell.schemas.parts import Rollback
+from stepwell.streams.engine.check import Recording
+from stepwell.streams.engine.fold import AS_REQUESTED
+from stepwell.streams.engine.history import History
 from stepwell.streams.engine.names import StepKey
-from stepwell.streams.engine.state import InstanceState, PartitionState
-from stepwell.streams.views import InstanceDetails, InstanceSummary, StepView
+from stepwell.streams.engine.state import InstanceState, Status
+from stepwell.streams.gateway.judging import Judge, Judgement, command_id
+from stepwell.streams.gateway.timeline import Timeline, text_of
+from stepwell.streams.views import InstanceDetails, InstanceSummary, RollbackView
 
 
 @dataclass(slots=True)
 class _Line:
-    """One instance: its state, and what the records said beside it."""
+    """One instance: the history of its present run, and what the records said beside it."""
 
     key: InstanceKey
-    created: InstanceCreated
+    first_ms: int
     updated_ms: int
-    state: InstanceState | None = None
-    steps: dict[StepKey, StepRecord] = field(default_factory=dict)
-    started_ms: dict[StepKey, int] = field(default_factory=dict)
-    output: Json = None
-    error: str | None = None
+    history: History = field(default_factory=History)
+    why: InstanceRecord | None = None
+    """The record that brought about its status."""
+
+    @property
+    def state(self) -> InstanceState:
+        assert self.history.state is not None
+        return self.history.state
+
+    @property
+    def created(self) -> InstanceCreated:
+        assert self.history.created is not None
+        return self.history.created
+
+    def summary(self) -> InstanceSummary:
+        why, errored = self.why, self.state.status is Status.ERRORED
+        return InstanceSummary(
+            workflow=self.key.workflow,
+            instance_id=self.key.instance,
+            status=self.state.status,
+            created_ms=self.first_ms,
+            updated_ms=self.updated_ms,
+            error=text_of(why.error) if errored and isinstance(why, InstanceErrored) else None,
+            reason=_reason(why, self.history.records),
+        )
 
 
 class Ledger:
     """Takes journal records in the order of each partition; answers what became of instances."""
 
     def __init__(self) -> None:
-        self._partitions: dict[int, PartitionState] = {}
-        self._lines: dict[bytes, _Line] = {}
-        self.unreadable = 0
-        """Records that are no journal records of ours."""
+        self._judge = Judge()
+        self._lines: dict[InstanceKey, _Line] = {}
+        self._commands: dict[str, Judgement] = {}
 
-    def take(self, partition: int, offset: int, key: bytes, value: bytes) -> None:
-        """Take one record."""
-        try:
-            record = codec.decode(value)
-            name = InstanceKey.decode(key) if not isinstance(record, OwnerClaimed) else None
-        except JournalCorrupt:
-            self.unreadable += 1
-            return
-        owner = self._partitions.setdefault(partition, PartitionState())
-        if isinstance(record, OwnerClaimed) or name is None:
-            fold_claim(owner, offset)
-            return
-        line = self._lines.get(key)
-        folded = fold(owner, line.state if line else None, Entry(offset, record))
-        if folded.verdict is not Verdict.ACCEPTED:
-            return
-        if isinstance(record, InstanceCreated):
-            line = self._lines[key] = _Line(name, record, record.at_ms)
-        assert line is not None
-        line.state = folded.state
-        line.updated_ms = record.at_ms
-        _note(line, record)
+    @property
+    def unreadable(self) -> int:
+        """How many records were no journal records of ours."""
+        return self._judge.unreadable
+
+    def take(self, partition: int, offset: int, key: bytes, value: bytes) -> Judgement | None:
+        """Take one record, and say what became of it; None when it is about no instance."""
+        judged = self._judge.take(partition, offset, key, value)
+        if judged is None:
+            return None
+        if (command := command_id(judged.record)) and not self._has_accepted(command):
+            self._commands[command] = judged
+        if judged.accepted:
+            self._note(judged)
+        return judged
+
+    def command(self, command_id: str) -> Judgement | None:
+        """What became of a command, or of an event by its id; None: it was never sent."""
+        return self._commands.get(command_id)
 
     def summaries(
         self, *, workflow: str | None = None, status: str | None = None
     ) -> list[InstanceSummary]:
         """The instances, newest first."""
-        summaries = (_summary(line) for line in self._lines.values())
+        summaries = (line.summary() for line in self._lines.values())
         wanted = (
             summary
             for summary in summaries
@@ -85,59 +101,113 @@ class Ledger:
         )
         return sorted(wanted, key=lambda summary: summary.created_ms, reverse=True)
 
-    def details(self, workflow: str | None, instance_id: str) -> Iterable[InstanceDetails]:
+    def find(self, workflow: str | None, instance_id: str) -> list[InstanceKey]:
+        """The instances of that id, one for each workflow that has it; `latest` is the newest."""
+        if instance_id == "latest":
+            newest = self.summaries(workflow=workflow)[:1]
+            return [InstanceKey(summary.workflow, summary.instance_id) for summary in newest]
+        return [
+            key
+            for key in self._lines
+            if key.instance == instance_id and workflow in (None, key.workflow)
+        ]
+
+    def unfinished(self, workflow: str | None = None) -> list[InstanceKey]:
+        """The instances that have not ended."""
+        return [
+            key
+            for key, line in self._lines.items()
+            if not line.state.status.terminal and workflow in (None, key.workflow)
+        ]
+
+    def summary(self, key: InstanceKey) -> InstanceSummary | None:
+        """An instance in one line."""
+        line = self._lines.get(key)
+        return line.summary() if line else None
+
+    def details(self, workflow: str | None, instance_id: str) -> Iterator[InstanceDetails]:
         """The instances of that id: one for each workflow that has it."""
-        for line in self._lines.values():
-            if line.key.instance == instance_id and workflow in (None, line.key.workflow):
-                steps = tuple(_step(line, key) for key in line.steps)
-                yield InstanceDetails(_summary(line), line.created.params, line.output, steps)
+        for key in self.find(workflow, instance_id):
+            yield self._details(self._lines[key])
+
+    def recording(self, key: InstanceKey) -> Recording | None:
+        """The present run of an instance, for a replay elsewhere."""
+        line = self._lines.get(key)
+        if line is None:
+            return None
+        run = line.history.run(key)
+        return Recording(key, run.number, run.began_ms, run.created, tuple(line.history.records))
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _has_accepted(self, command: str) -> bool:
+        known = self._commands.get(command)
+        return known is not None and known.accepted
+
+    def _note(self, judged: Judgement) -> None:
+        record, line = judged.record, self._lines.get(judged.key)
+        if judged.after is None:
+            del self._lines[judged.key]
+            return
+        over = judged.before is not None and judged.before.terminal
+        if line is None or (over and isinstance(record, InstanceCreated)):
+            line = self._lines[judged.key] = _Line(judged.key, record.at_ms, record.at_ms)
+        run_before = line.history.state.run if line.history.state else None
+        line.history.take(Entry(judged.offset, record))
+        line.updated_ms = record.at_ms
+        if judged.before != judged.after or line.state.run != run_before:
+            line.why = record
+
+    def _details(self, line: _Line) -> InstanceDetails:
+        timeline = Timeline.of(line.history.records)
+        children = [child for child in self._lines.values() if _is_child(child, line)]
+        for child in children:
+            parent = child.created.parent
+            assert parent is not None
+            key = StepKey(parent.step, parent.occurrence, StepKind.CHILD)
+            timeline.add_child(key, str(child.key), child.first_ms)
+        over = line.state.status.terminal
+        why = line.why if over else None
+        created = line.created
+        return InstanceDetails(
+            line.summary(),
+            created.params,
+            _output(why),
+            timeline.steps(over=over),
+            run=line.state.run,
+            lane=created.lane,
+            error=why.error if isinstance(why, InstanceErrored) else None,
+            rollback=_rollback(why),
+            events=timeline.events(),
+            parent=created.parent.key if created.parent else None,
+            children=tuple(str(child.key) for child in children),
+        )
 
 
-def _note(line: _Line, record: InstanceRecord) -> None:
-    match record:
-        case StepSucceeded() | StepFailed() | AttemptFailed():
-            key = StepKey(record.step, record.occurrence)
-            line.started_ms.setdefault(key, record.started_ms)
-            line.steps[key] = record
-        case InstanceCompleted():
-            line.output = record.output
-        case InstanceErrored():
-            line.error = _text(record.error)
+def _is_child(line: _Line, parent: _Line) -> bool:
+    link = line.created.parent
+    return link is not None and link.key == str(parent.key) and link.run == parent.state.run
+
+
+def _reason(why: InstanceRecord | None, records: Sequence[InstanceRecord]) -> str | None:
+    match why:
+        case InstancePaused(reason=reason) if reason == AS_REQUESTED:
+            requests = (it for it in reversed(records) if isinstance(it, PauseRequested))
+            return next((it.reason for it in requests if it.reason), AS_REQUESTED)
         case InstancePaused():
-            line.error = f"{record.reason}: {record.detail}"
+            return f"{why.reason}: {why.detail}" if why.detail else why.reason
+        case InstanceQueued() | InstanceTerminated() | TerminateRequested() | PauseRequested():
+            return why.reason or None
         case _:
-            line.error = None
+            return None
 
 
-def _summary(line: _Line) -> InstanceSummary:
-    assert line.state is not None
-    return InstanceSummary(
-        workflow=line.key.workflow,
-        instance_id=line.key.instance,
-        status=line.state.status,
-        created_ms=line.created.at_ms,
-        updated_ms=line.updated_ms,
-        error=line.error,
-    )
+def _output(why: InstanceRecord | None) -> Json:
+    return why.output if isinstance(why, InstanceCompleted) else None
 
 
-_STEP_STATUS = {StepSucceeded: "complete", StepFailed: "errored", AttemptFailed: "retrying"}
-
-
-def _step(line: _Line, key: StepKey) -> StepView:
-    record = line.steps[key]
-    over = not isinstance(record, AttemptFailed)
-    return StepView(
-        name=key.name,
-        occurrence=key.occurrence,
-        status=_STEP_STATUS[type(record)],
-        attempts=record.attempt,
-        started_ms=line.started_ms[key],
-        finished_ms=record.at_ms if over else None,
-        output=record.result if isinstance(record, StepSucceeded) else None,
-        error=None if isinstance(record, StepSucceeded) else _text(record.error),
-    )
-
-
-def _text(error: ErrorInfo) -> str:
-    return f"{error.name}: {error.message}"
+def _rollback(why: InstanceRecord | None) -> RollbackView | None:
+    if not isinstance(why, InstanceErrored | InstanceTerminated) or why.rollback is None:
+        return None
+    found: Rollback = why.rollback
+    return RollbackView("complete" if found.complete else "failed", found.error)

@@ -1,11 +1,11 @@
 """What Prometheus and an orchestrator ask of any process: metrics, alive, ready."""
 
-import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
 
+from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.problems import Problem, Reason
 from stepwell.streams.metrics import CONTENT_TYPE, Metrics
 
@@ -19,7 +19,7 @@ class Operations:
     def __init__(self, metrics: Metrics, unready: Unready, token: str | None) -> None:
         self._metrics = metrics
         self._unready = unready
-        self._authorization = None if token is None else f"Bearer {token}".encode()
+        self._guard = Guard(token)
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to an application."""
@@ -41,11 +41,7 @@ class Operations:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """What Prometheus scrapes."""
-        given = request.headers.get("Authorization", "").encode()
-        if self._authorization and not hmac.compare_digest(given, self._authorization):
-            raise Problem(
-                HTTPStatus.UNAUTHORIZED, Reason.TOKEN, headers={"WWW-Authenticate": "Bearer"}
-            )
+        self._guard.check_token(request)
         return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
 

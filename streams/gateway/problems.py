@@ -13,10 +13,17 @@ import orjson
 from aiohttp import web
 
 from stepwell.schemas.errors import EventRejected, RejectReason
-from stepwell.streams.errors import StepwellError
+from stepwell.streams.errors import (
+    InstanceError,
+    InstanceNotFound,
+    InvalidInstanceId,
+    InvalidRequest,
+    StepwellError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+SEND_AGAIN = "The event could not be stored in time. Send it again."
 
 
 class Reason(StrEnum):
@@ -34,6 +41,9 @@ class Reason(StrEnum):
     CONFLICT = "conflict"
     UNAVAILABLE = "unavailable"
     ROUTE = "route"
+    JSON = "json"
+    ORIGIN = "origin"
+    HOST = "host"
     TOKEN = "token"  # noqa: S105 - a label
 
 
@@ -48,6 +58,8 @@ class Problem(StepwellError):
     headers: Mapping[str, str] = field(default_factory=dict)
     close: bool = False
     """Whether the rest of the request is not worth reading."""
+    code: str = ""
+    """For programs: which error this is; only answers of the API have one."""
 
     def __str__(self) -> str:
         return f"{self.status.value} {self.reason}: {self.detail or self.hint}"
@@ -57,6 +69,8 @@ class Problem(StepwellError):
         body = {"type": "about:blank", "title": self.status.phrase, "status": self.status.value}
         if self.detail:
             body["detail"] = self.detail
+        if self.code:
+            body["code"] = self.code
         response = web.Response(
             body=orjson.dumps(body),
             status=self.status,
@@ -78,12 +92,12 @@ def bad_header(detail: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, Reason.HEADER, detail)
 
 
-def unavailable(hint: str) -> Problem:
-    """The event could not be stored in time; it should be sent again."""
+def unavailable(hint: str, detail: str = SEND_AGAIN) -> Problem:
+    """Kafka did not answer in time."""
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         Reason.UNAVAILABLE,
-        "The event could not be stored in time. Send it again.",
+        detail,
         hint,
         {"Retry-After": str(RETRY_AFTER_S)},
     )
@@ -96,3 +110,14 @@ def not_an_event(error: EventRejected) -> Problem:
         RejectReason.SIZE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     }
     return Problem(statuses.get(error.reason, HTTPStatus.BAD_REQUEST), error.reason, error.detail)
+
+
+def refused(error: InstanceError) -> Problem:
+    """An instance cannot do what was asked of it."""
+    statuses: dict[type[InstanceError], HTTPStatus] = {
+        InvalidInstanceId: HTTPStatus.UNPROCESSABLE_ENTITY,
+        InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+        InstanceNotFound: HTTPStatus.NOT_FOUND,
+    }
+    status = statuses.get(type(error), HTTPStatus.CONFLICT)
+    return Problem(status, error.code, str(error.args[0]), code=error.code)

@@ -1,6 +1,8 @@
 """Runs the gateway: checks its configuration, opens Kafka, listens until it is told to stop."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -9,6 +11,7 @@ from aiohttp import web
 
 from stepwell.schemas.topics import Topics
 from stepwell.streams.errors import ConfigurationError
+from stepwell.streams.gateway.api import Instances
 from stepwell.streams.gateway.app import build_app
 from stepwell.streams.gateway.github import GithubSource
 from stepwell.streams.gateway.intake import REMEMBERED_MAX, Intake
@@ -54,8 +57,13 @@ class GatewayConfig:
     """How long the gateway may read back, at start, what it should remember."""
 
 
-async def run_gateway(config: GatewayConfig, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set; then finish what was begun.
+OpenInstances = Callable[[], AbstractAsyncContextManager[Instances]]
+
+
+async def run_gateway(
+    config: GatewayConfig, stop: asyncio.Event, open_instances: OpenInstances | None = None
+) -> None:
+    """Serve until `stop` is set; then finish what was begun. Without `open_instances` no API.
 
     Raises `ConfigurationError`, `TopicMismatch`, and `BrokerUnavailable` if Kafka is away at start;
     later outages are answered with 503.
@@ -71,22 +79,23 @@ async def run_gateway(config: GatewayConfig, stop: asyncio.Event) -> None:
         timeout_ms=config.append_timeout_ms,
         security=config.security,
     )
-    try:
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(publisher.stop)
         await publisher.start()
         metrics = Metrics(version("stepwell"))
         intake = Intake(publisher, metrics, config.remembered_max)
         await _read_back(intake, config)
         webhooks = Webhooks(sources, intake, metrics.gateway, config.rules)
+        instances = await opened.enter_async_context(open_instances()) if open_instances else None
         app = build_app(
             webhooks,
             publisher,
             metrics,
             max_body_bytes=config.rules.max_body_bytes,
             token=config.token,
+            instances=instances,
         )
         await _serve(app, config, stop)
-    finally:
-        await publisher.stop()
 
 
 def make_runner(

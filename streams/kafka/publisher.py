@@ -30,19 +30,21 @@ class EventPublisher:
     it again is right; whoever reads it knows it by source and id.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two by name
         self,
         bootstrap: str,
         topic: str,
         *,
         timeout_ms: int = 3000,
         in_flight_max: int = IN_FLIGHT_MAX,
+        record_bytes_max: int = RECORD_BYTES_MAX,
         security: Security | None = None,
     ) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._timeout_ms = timeout_ms
         self._in_flight_max = in_flight_max
+        self._record_bytes_max = record_bytes_max
         self._options = (security or Security()).client_options()
         self._in_flight = 0
         self._producer: AIOKafkaProducer | None = None
@@ -73,7 +75,7 @@ class EventPublisher:
             raise self._unavailable(f"did not acknowledge within {self._timeout_ms} ms") from None
         except MessageSizeTooLargeError as error:
             size = len(record.key) + len(record.value)
-            detail = f"event of {size} bytes; a record holds at most {RECORD_BYTES_MAX}"
+            detail = f"event of {size} bytes; a record holds at most {self._record_bytes_max}"
             raise EventRejected(RejectReason.SIZE, detail) from error
         except KafkaError as error:
             raise self._unavailable(f"refused the append: {error!r}") from error
@@ -117,7 +119,7 @@ class EventPublisher:
                 client_id="stepwell-gateway",
                 acks="all",
                 enable_idempotence=True,
-                max_request_size=RECORD_BYTES_MAX,
+                max_request_size=self._record_bytes_max,
                 request_timeout_ms=self._timeout_ms,
                 **self._options,
             )

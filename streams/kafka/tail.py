@@ -14,7 +14,7 @@ POLL_MS = 50
 async def read_tail(
     bootstrap: str,
     topic: str,
-    visit: Callable[[ConsumerRecord], None],
+    visit: Callable[[ConsumerRecord], object],
     *,
     count_max: int,
     security: Security | None = None,
@@ -43,7 +43,7 @@ async def read_tail(
 
 
 async def _visit_tail(
-    consumer: AIOKafkaConsumer, visit: Callable[[ConsumerRecord], None], count_max: int
+    consumer: AIOKafkaConsumer, visit: Callable[[ConsumerRecord], object], count_max: int
 ) -> None:
     partitions = consumer.assignment()  # all of them, as there is no group
     first = await consumer.beginning_offsets(partitions)

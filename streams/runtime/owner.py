@@ -1,52 +1,43 @@
-"""One owned journal partition: folds its records into rows, carries its instances, obeys the fence.
+"""One owned journal partition: folds its records into rows, and lets its instances be carried.
 
 Life: recovered -> claiming (folds, starts nothing) -> its own claim is read back -> active ->
 fenced (another owner's claim was read) -> claiming again, or released (the partition was revoked).
 """
 
-from collections import deque
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import StrEnum
-from typing import Protocol
 
 import structlog
 
 from stepwell.schemas import codec
-from stepwell.schemas.events import Json
+from stepwell.schemas.commands import DeleteRequested
 from stepwell.schemas.journal import (
     OWNER_KEY,
-    AttemptFailed,
     Entry,
-    ErrorInfo,
-    InstanceCompleted,
     InstanceCreated,
-    InstanceErrored,
     InstanceKey,
     InstancePaused,
+    InstancePurged,
     InstanceRecord,
-    InstanceResumed,
+    InstanceStarted,
     OwnerClaimed,
-    StepFailed,
-    StepRecord,
-    StepSucceeded,
+    OwnerRecord,
+    OwnerReleased,
 )
-from stepwell.schemas.values import NotSerialisable
-from stepwell.streams.engine.effects import CancelStep, Complete, Effect, Fail, RunStep
-from stepwell.streams.engine.errors import Diverged
-from stepwell.streams.engine.execution import Execution
-from stepwell.streams.engine.fold import Verdict, changes_status, fold, fold_claim
-from stepwell.streams.engine.names import StepKey
-from stepwell.streams.engine.state import InstanceState, PartitionState, Status
-from stepwell.streams.engine.workflow import Workflow
-from stepwell.streams.runtime.bodies import Job
-from stepwell.streams.runtime.clock import Clock
-from stepwell.streams.runtime.rows import Header, Rows, load
+from stepwell.streams.engine.fold import Verdict, ended_as, fold
+from stepwell.streams.engine.state import InstanceState, Status
+from stepwell.streams.runtime.carrier import Carrier
+from stepwell.streams.runtime.claims import Claims
+from stepwell.streams.runtime.headers import header_of, rests_until_ms
+from stepwell.streams.runtime.kin import Kin
+from stepwell.streams.runtime.rows import Header, Rows, delete_rows, dropped_offsets, load
+from stepwell.streams.runtime.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
 
-CARRY_ON_AT_ONCE = 100
-"""So many instances are replayed in one turn of the loop: heartbeats must get through."""
+LOOKED_AT_AT_ONCE = 100
+"""So many instances are looked at in one turn of the loop: heartbeats must get through."""
 
 RECLAIM_AFTER_MS = 5_000
 """A fenced owner that still owns its partition after this time claims it again.
@@ -54,6 +45,9 @@ RECLAIM_AFTER_MS = 5_000
 The claim that fenced it was then a zombie's, delayed on its way. Longer than a heartbeat: a zombie
 hears of its revocation first, and never claims again.
 """
+
+SWEEP_EVERY_MS = 10 * 60_000
+"""How often all headers are looked at for what comes due before the next time."""
 
 
 class Phase(StrEnum):
@@ -65,44 +59,6 @@ class Phase(StrEnum):
     RELEASED = "released"
 
 
-@dataclass(slots=True)
-class _Live:
-    """An instance that may still move, and its execution once the partition is active."""
-
-    name: InstanceKey
-    state: InstanceState
-    execution: Execution | None = None
-
-
-class Bodies(Protocol):
-    """Runs step bodies; `StepBodies` in production."""
-
-    def submit(self, job: Job) -> None:
-        """Run the job when it is due; it reports its record once."""
-        ...
-
-    def cancel(self, owner: Hashable, instance: InstanceKey, step: StepKey) -> None:
-        """Forget a job; it reports nothing."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What an owner needs from the worker around it."""
-
-    append: Callable[[int, bytes, bytes], None]
-    """Append (partition, key, value) to the journal; a failed delivery ends the worker."""
-    bodies: Bodies
-    call_soon: Callable[[Callable[[], None]], object]
-    """Call a function in a later turn of the loop."""
-    workflow: Callable[[str], Workflow | None]
-    """A fresh workflow object by name, or None when this worker does not know it."""
-    clock: Clock
-    observe: Callable[[InstanceKey, InstanceRecord, Verdict], None]
-    """Told of every record and what became of it; must not raise."""
-    worker: str
-
-
 class PartitionOwner:
     """Owns one journal partition between its recovery and its revocation."""
 
@@ -112,16 +68,21 @@ class PartitionOwner:
         self._rows = rows
         self._claim = claim
         self._around = around
-        self._live: dict[bytes, _Live] = {}
-        self._to_carry_on: deque[bytes] = deque()
+        self._claims = Claims(rows)
+        self.carrier = Carrier(partition, rows, around)
+        self._kin = Kin(rows, self.carrier, around)
+        self._folding: dict[bytes, InstanceState] = {}
+        """States of instances while records are only folded and nothing is carried."""
+        self._doubtful: set[bytes] = set()
+        """Instances that have moved while nothing was carried; their headers say so."""
+        self._sweep: Iterator[tuple[bytes, bytes]] | None = None
+        self._swept_at_ms = 0
         self._fenced_at_ms = 0
-        claims = [offset for offset, _ in rows.history(OWNER_KEY)]
-        self._owner = PartitionState(epoch=max(claims, default=-1))
 
     @property
     def live(self) -> int:
-        """How many instances may still move."""
-        return len(self._live)
+        """How many instances are in memory."""
+        return len(self.carrier)
 
     def start(self) -> None:
         """Append the claim. Nothing runs before it has been read back."""
@@ -130,203 +91,241 @@ class PartitionOwner:
         around.append(self.partition, OWNER_KEY, codec.encode(claim))
 
     def tick(self) -> None:
-        """Call about every second: a fenced owner that still owns the partition claims again."""
-        fenced_for_ms = self._around.clock() - self._fenced_at_ms
-        if self.phase is Phase.FENCED and fenced_for_ms >= RECLAIM_AFTER_MS:
+        """Call about every second: claims again what was lost to a zombie; sweeps now and then."""
+        now_ms = self._around.clock()
+        if self.phase is Phase.FENCED and now_ms - self._fenced_at_ms >= RECLAIM_AFTER_MS:
             self.phase = Phase.CLAIMING
             self.start()
+        elif self.phase is Phase.ACTIVE:
+            self._around.isolation.tick(now_ms)
+            if self._sweep is None and now_ms - self._swept_at_ms >= SWEEP_EVERY_MS:
+                self._begin_sweep(self._look_at)
 
     def release(self) -> None:
         """Forget every instance; the caller ends the bodies (`StepBodies.cancel_owner`)."""
+        if self.phase is not Phase.RELEASED:  # nobody died, even if it never came to anything
+            released = OwnerReleased(self._claim, self._around.clock())
+            self._around.append(self.partition, OWNER_KEY, codec.encode(released))
         self.phase = Phase.RELEASED
-        for live in self._live.values():
-            if live.execution is not None:
-                live.execution.close()
-        self._live.clear()
+        self._sweep = None
+        self.carrier.stop(cancel_bodies=False)
 
     def handle(self, offset: int, key: bytes, value: bytes) -> None:
         """Take one record of the journal, in order; raises `JournalCorrupt` when it is none."""
         record = codec.decode(value)
-        if isinstance(record, OwnerClaimed):
-            self._take_claim(offset, record, value)
-        elif self.phase is Phase.CLAIMING and self._rewrite(offset, key):
+        if isinstance(record, OwnerRecord):
+            self._claims.take(offset, record, value)
+            if isinstance(record, OwnerClaimed):
+                self._claimed(offset, record)
             return
-        else:
+        if self.phase is not Phase.CLAIMING or not self._rewrite(offset, key, record):
             self._take(offset, key, record, value)
 
-    # --- claims -------------------------------------------------------------------------------
-
-    def _take_claim(self, offset: int, claim: OwnerClaimed, value: bytes) -> None:
-        if fold_claim(self._owner, offset):
-            earlier = [row for row, _ in self._rows.history(OWNER_KEY)]
-            self._rows.put_history(OWNER_KEY, offset, value)
-            for row in earlier:
-                self._rows.delete_history(OWNER_KEY, row)
-        if claim.claim == self._claim and self.phase is Phase.CLAIMING:
-            self._activate()
-        elif self.phase is Phase.ACTIVE and claim.claim != self._claim:
+    def _claimed(self, offset: int, claim: OwnerClaimed) -> None:
+        is_ours = claim.claim == self._claim
+        if is_ours and self.phase is Phase.CLAIMING:
+            self.phase = Phase.ACTIVE
+            self._folding.clear()
+            self._doubtful.clear()
+            self.carrier.begin(self._claims.partition.epoch, self._claims.lost)
+            self._begin_sweep(self._activate)
+        elif self.phase is Phase.ACTIVE and not is_ours:
             log.warning("fenced", partition=self.partition, by=claim.worker, epoch=offset)
-            self._fence()
+            self.phase = Phase.FENCED
+            self._fenced_at_ms = self._around.clock()
+            self._sweep = None
+            self.carrier.stop(cancel_bodies=True)
 
-    def _activate(self) -> None:
-        self.phase = Phase.ACTIVE
-        self._to_carry_on = deque(
-            key for key, raw in self._rows.headers() if not Header.decode(raw).status.terminal
-        )
-        self._carry_on_some()
+    # --- looking at everything ------------------------------------------------------------------
 
-    def _carry_on_some(self) -> None:
-        """Replay some of the instances that were found here; the rest in later turns.
+    def _begin_sweep(self, look: Callable[[bytes, Header], None]) -> None:
+        self._swept_at_ms = self._around.clock()
+        self._sweep = self._rows.headers()
+        self._sweep_some(look)
+
+    def _sweep_some(self, look: Callable[[bytes, Header], None]) -> None:
+        """Look at some of the instances found here; at the rest in later turns.
 
         Records that arrive for the rest meanwhile are folded into their rows, and replayed then.
         """
-        for _ in range(CARRY_ON_AT_ONCE):
-            if self.phase is not Phase.ACTIVE or not self._to_carry_on:
+        for _ in range(LOOKED_AT_AT_ONCE):
+            found = next(self._sweep, None) if self._sweep is not None else None
+            if found is None or self.phase is not Phase.ACTIVE:
+                self._sweep = None
                 return
-            key = self._to_carry_on.popleft()
-            live = self._live.get(key)
-            if live is None or live.execution is None:
-                self._carry_on(key)
-        self._around.call_soon(self._carry_on_some)
+            key, raw = found
+            if self.carrier.state(key) is None:
+                look(key, Header.decode(raw))
+        self._around.call_soon(lambda: self._sweep_some(look))
 
-    def _fence(self) -> None:
-        self.phase = Phase.FENCED
-        self._fenced_at_ms = self._around.clock()
-        for live in self._live.values():
-            self._drop_execution(live)
+    def _look_at(self, key: bytes, header: Header) -> None:
+        """What is due later than the next two sweeps waits for the next one."""
+        soon_ms = self._swept_at_ms + 2 * SWEEP_EVERY_MS
+        if header.wake_at_ms is not None and header.wake_at_ms <= soon_ms:
+            self.carrier.alarms.set(header.wake_at_ms, key)
+
+    def _activate(self, key: bytes, header: Header) -> None:
+        """The first look at an instance: go on with what an owner before us left."""
+        # After a death, a header may be behind its history, or a frozen worker's late one.
+        died = len(self._claims.lost) > 1 and header.status is Status.WAITING
+        if header.rests and not died and not header.unsure:
+            self._look_at(key, header)
+            return
+        history = load(self._rows, key)
+        if history is None:
+            self._rows.delete_header(key)
+            return
+        now = header_of(key, history, self._around)
+        if now != header:
+            self._rows.put_header(key, now.encode())
+        if now.status.terminal and header.unsure:
+            self._kin.let_abandoned_go(key)
+        if now.rests and not (now.status is Status.WAITING and header.unsure):
+            self._look_at(key, now)
+        else:
+            self.carrier.carry_on(key)
+
+    def _doubt(self, key: bytes) -> None:
+        """Nothing is carried yet: what follows from this record is for the first look."""
+        if key not in self._doubtful:
+            self._doubtful.add(key)
+            raw = self._rows.header(key)
+            header = Header.decode(raw) if raw else Header(Status.RUNNING, 0, 0)
+            self._rows.put_header(key, replace(header, unsure=True).encode())
 
     # --- records ------------------------------------------------------------------------------
 
-    def _rewrite(self, offset: int, key: bytes) -> bool:
-        """Write a redelivered record's rows again: they may not have reached the changelog."""
+    def _rewrite(self, offset: int, key: bytes, record: InstanceRecord) -> bool:
+        """Write a redelivered record's rows again: they may not have reached the changelog.
+
+        What followed from it may be lost as well: relatives are told again.
+        """
         raw = self._rows.history_row(key, offset)
         if raw is None:
             return False
         self._rows.put_history(key, offset, raw)
-        if loaded := load(self._rows, key):
-            self._rows.put_header(key, Header.of(loaded.state).encode())
+        self._doubt(key)
+        self._kin.created(key, record)
+        self._kin.let_children_go(offset, key, record)
+        if ended := ended_as(record):
+            self._kin.ended(key, self._created(key), ended, record)
         return True
 
     def _take(self, offset: int, key: bytes, record: InstanceRecord, value: bytes) -> None:
-        live = self._live.get(key)
-        name, state = (live.name, live.state) if live else self._look_up(key)
-        folded = fold(self._owner, state, Entry(offset, record))
-        self._around.observe(name, record, folded.verdict)
+        state = self._look_up(key)
+        status, run = (state.status, state.run) if state else (None, None)
+        folded = fold(self._claims.partition, state, Entry(offset, record))
+        self._around.observe(InstanceKey.decode(key), record, folded.verdict)
         if folded.verdict is not Verdict.ACCEPTED:
+            self._refuse(key, record, known=state is not None)
             return
-        assert folded.state is not None
+        self._kin.let_children_go(offset, key, record)
+        state = folded.state
+        if state is None:
+            self._forget(key, record)
+            return
         self._rows.put_history(key, offset, value)
-        if changes_status(record):
-            self._rows.put_header(key, Header.of(folded.state).encode())
-        if live is None:
-            live = self._live[key] = _Live(name, folded.state)
-        if folded.state.status.terminal:
-            self._drop_execution(live)
-            del self._live[key]
+        if self.phase is not Phase.ACTIVE:
+            self._folding[key] = state
+        if state.run != run:
+            self._begin_run(key, state, record, new=run is None)
+        elif state.status is not status:
+            self._change_status(key, state, record)
         elif self.phase is Phase.ACTIVE:
-            self._advance(key, live, record)
+            self.carrier.advance(key, state, record)
+        else:
+            self._doubt(key)
 
-    def _look_up(self, key: bytes) -> tuple[InstanceKey, InstanceState | None]:
-        name = InstanceKey.decode(key)
-        if self.phase is Phase.ACTIVE and self._rows.header(key) is None:
-            return name, None  # the common case, a new instance: nothing to scan for
-        loaded = load(self._rows, key)
-        return name, loaded.state if loaded else None
+    def _look_up(self, key: bytes) -> InstanceState | None:
+        if self.phase is not Phase.ACTIVE:
+            held = self._folding.get(key)
+        elif (held := self.carrier.state(key)) is None and self._rows.header(key) is None:
+            return None  # the common case, a new instance: nothing to scan for
+        if held is None and (history := load(self._rows, key)):
+            return history.state
+        return held
 
-    def _advance(self, key: bytes, live: _Live, record: InstanceRecord) -> None:
-        match record:
-            case InstanceCreated():
-                if execution := self._execution(live, record):
-                    live.execution = execution
-                    self._obey(live, execution.start())
-            case InstanceResumed():
-                self._carry_on(key)
-            case InstancePaused():
-                self._drop_execution(live)
-            case StepSucceeded() | StepFailed() | AttemptFailed() if live.execution is not None:
-                try:
-                    self._obey(live, live.execution.deliver(record))
-                except Diverged as error:
-                    self._pause(live, "diverged", str(error))
-            case _:
-                pass  # a step that ended while its instance is paused: kept in the rows
-
-    # --- executions ---------------------------------------------------------------------------
-
-    def _carry_on(self, key: bytes) -> None:
-        """Replay an instance from its rows; what it still waits for is run now."""
-        loaded = load(self._rows, key)
-        assert loaded is not None, f"header row without history: {key!r}"
-        if loaded.state.status.terminal:  # the header row was behind
-            self._rows.put_header(key, Header.of(loaded.state).encode())
-            return
-        live = self._live[key] = _Live(InstanceKey.decode(key), loaded.state)
-        execution = self._execution(live, loaded.created)
-        if execution is None:
-            return
-        try:
-            effects = execution.replay(loaded.steps)
-        except Diverged as error:
-            self._pause(live, "diverged", str(error))
-            return
-        if loaded.state.status is Status.PAUSED:  # the code agrees with the history again
-            execution.close()
-            self._append(live, InstanceResumed(*self._stamp(live), "replays again"))
-            return
-        live.execution = execution
-        self._obey(live, effects)
-
-    def _execution(self, live: _Live, created: InstanceCreated) -> Execution | None:
-        workflow = self._around.workflow(live.name.workflow)
-        if workflow is None:
-            detail = f"this worker has no workflow {live.name.workflow!r}: restart it with it"
-            self._pause(live, "unknown-workflow", detail)
-            return None
-        return Execution(workflow, live.name, created)
-
-    def _pause(self, live: _Live, reason: str, detail: str) -> None:
-        self._drop_execution(live)
-        if live.state.status is not Status.PAUSED:
-            log.warning("paused", instance=str(live.name), reason=reason, detail=detail)
-            self._append(live, InstancePaused(*self._stamp(live), reason, detail))
-
-    def _drop_execution(self, live: _Live) -> None:
-        execution, live.execution = live.execution, None
-        if execution is not None:
-            for effect in execution.outstanding():
-                if isinstance(effect, RunStep):
-                    self._around.bodies.cancel(self, live.name, effect.key)
-            execution.close()
-
-    # --- effects ------------------------------------------------------------------------------
-
-    def _obey(self, live: _Live, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case RunStep():
-                    epoch = self._owner.epoch
-                    job = Job(self, live.name, live.state.run, epoch, effect, self._report)
-                    self._around.bodies.submit(job)
-                case CancelStep():
-                    self._around.bodies.cancel(self, live.name, effect.key)
-                case Fail():
-                    self._append(live, InstanceErrored(*self._stamp(live), effect.error))
-                case Complete():
-                    self._complete(live, effect.output)
-
-    def _report(self, job: Job, _record: StepRecord, raw: bytes) -> None:
+    def _begin_run(
+        self, key: bytes, state: InstanceState, record: InstanceRecord, *, new: bool
+    ) -> None:
+        """A run begins: of a new instance, or after another one, whose rows are not needed."""
+        if ended := ended_as(record):  # a debounced creation had come meanwhile
+            self._end(key, record, ended)
+        if not new:
+            history = load(self._rows, key)
+            assert history is not None
+            for offset in dropped_offsets(self._rows, key, history, record):
+                self._rows.delete_history(key, offset)
+        header = self._put_header(key, state, record)
+        self._around.announce(InstanceKey.decode(key), state, record)
+        self._kin.created(key, record)
         if self.phase is Phase.ACTIVE:
-            self._around.append(self.partition, job.instance.encode(), raw)
+            if header.wake_at_ms is not None:
+                self._look_at(key, header)
+            else:
+                self.carrier.advance(key, state, record)
 
-    def _complete(self, live: _Live, output: Json) -> None:
-        try:
-            self._append(live, InstanceCompleted(*self._stamp(live), output))
-        except NotSerialisable as error:
-            info = ErrorInfo("NotSerialisable", f"the output of the workflow: {error}")
-            self._append(live, InstanceErrored(*self._stamp(live), info))
+    def _change_status(self, key: bytes, state: InstanceState, record: InstanceRecord) -> None:
+        if ended := ended_as(record):
+            self._end(key, record, ended)
+        header = self._put_header(key, state, record)
+        self._around.announce(InstanceKey.decode(key), state, record)
+        if self.phase is Phase.ACTIVE:
+            if ended:
+                self._look_at(key, header)
+            else:
+                self.carrier.advance(key, state, record)
 
-    def _stamp(self, live: _Live) -> tuple[int, int, int]:
-        return live.state.run, self._owner.epoch, self._around.clock()
+    def _end(self, key: bytes, record: InstanceRecord, ended: Status) -> None:
+        created = self._created(key)
+        self.carrier.drop(key)
+        self._folding.pop(key, None)
+        self._kin.ended(key, created, ended, record)
 
-    def _append(self, live: _Live, record: InstanceRecord) -> None:
-        self._around.append(self.partition, live.name.encode(), codec.encode(record))
+    def _forget(self, key: bytes, record: InstanceRecord) -> None:
+        """Deleted or purged: nothing is kept."""
+        history = load(self._rows, key)
+        self.carrier.drop(key)
+        self._folding.pop(key, None)
+        if history and history.state and history.created and not history.state.status.terminal:
+            self._kin.ended(key, history.created, Status.TERMINATED, record)
+        delete_rows(self._rows, key)
+        self._around.announce(InstanceKey.decode(key), None, record)
+
+    def _refuse(self, key: bytes, record: InstanceRecord, *, known: bool) -> None:
+        if isinstance(record, DeleteRequested | InstancePurged | InstanceStarted) and not known:
+            delete_rows(self._rows, key)  # what a crash left of it
+        elif isinstance(record, InstanceCreated):
+            self._kin.refused(key, record)
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def _put_header(self, key: bytes, state: InstanceState, record: InstanceRecord) -> Header:
+        if self.phase is not Phase.ACTIVE:
+            self._doubtful.add(key)
+            wake_at_ms = None  # for the first look
+        elif state.status is Status.WAITING:
+            if self.carrier.state(key) is not None:
+                wake_at_ms = self.carrier.wake_at_ms(key)
+            else:
+                history = load(self._rows, key)
+                wake_at_ms = history.earliest_wake_ms() if history else None
+        elif state.debounced or state.status.terminal:
+            created = record if isinstance(record, InstanceCreated) else self._created(key)
+            wake_at_ms = rests_until_ms(key, state, created, record.at_ms, self._around)
+        else:
+            wake_at_ms = None
+        reason = record.reason if isinstance(record, InstancePaused) else ""
+        header = Header.of(state, wake_at_ms, reason)
+        if self.phase is not Phase.ACTIVE:
+            header = replace(header, unsure=True)
+        self._rows.put_header(key, header.encode())
+        return header
+
+    def _created(self, key: bytes) -> InstanceCreated:
+        if created := self.carrier.created(key):
+            return created
+        history = load(self._rows, key)
+        assert history is not None
+        assert history.created is not None
+        return history.created

@@ -1,18 +1,31 @@
-"""The workflows that a worker carries: by name, each with its bindings."""
+"""The workflows that a worker carries: by name, each with its bindings and its triggers."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
+from stepwell.schemas import codec
 from stepwell.streams.engine.errors import InvalidDefinition
-from stepwell.streams.engine.triggers import EventTrigger
+from stepwell.streams.engine.triggers import (
+    CronTrigger,
+    EventTrigger,
+    MessageTrigger,
+    WorkflowTrigger,
+)
 from stepwell.streams.engine.workflow import Workflow
+from stepwell.streams.runtime.schedules import Plan, Schedule, plan_of, schedule_created
+
+T = TypeVar("T")
 
 
 class Workflows:
-    """Workflow classes and the `env` that their objects are given; made once per worker."""
+    """Workflow classes and the `env` that their objects are given; made once per worker.
+
+    The workflow that carries cron triggers is always among them.
+    """
 
     def __init__(self, bound: Iterable[tuple[type[Workflow], Any]] = ()) -> None:
         self._bound: dict[str, tuple[type[Workflow], Any]] = {}
+        self.add(Schedule, self._is_scheduled)
         for workflow, env in bound:
             self.add(workflow, env)
 
@@ -31,10 +44,38 @@ class Workflows:
         return bound[0](bound[1]) if bound else None
 
     def triggers(self) -> Iterator[tuple[str, EventTrigger]]:
-        """Every declared trigger with the name of its workflow."""
+        """Every trigger that starts an instance for an event, with the name of its workflow."""
+        return self._declared(EventTrigger)
+
+    def messages(self) -> Iterator[tuple[str, MessageTrigger]]:
+        """Every trigger that sends an event to an instance, with the name of its workflow."""
+        return self._declared(MessageTrigger)
+
+    def followers(self, workflow: str, status: str) -> Sequence[str]:
+        """The workflows to start when an instance of this one ends so."""
+        return [
+            name
+            for name, trigger in self._declared(WorkflowTrigger)
+            if trigger.workflow == workflow and status in trigger.statuses
+        ]
+
+    def schedules(self, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
+        """Key and record of each cron trigger's schedule: a worker appends them when it starts."""
+        for plan in self._plans(now_ms):
+            yield plan.key.encode(), codec.encode(schedule_created(plan))
+
+    def _is_scheduled(self, schedule_id: str) -> bool:
+        return any(plan.key.instance == schedule_id for plan in self._plans(0))
+
+    def _plans(self, now_ms: int) -> Iterator[Plan]:
+        for name, trigger in self._declared(CronTrigger):
+            yield plan_of(name, trigger, now_ms)
+
+    def _declared(self, kind: type[T]) -> Iterator[tuple[str, T]]:
         for name, (workflow, _) in self._bound.items():
             for trigger in workflow.triggers:
-                yield name, trigger
+                if isinstance(trigger, kind):
+                    yield name, trigger
 
 
 def _place(workflow: type[Workflow]) -> str:

@@ -3,13 +3,14 @@
 import asyncio
 
 from stepwell.schemas import codec
-from stepwell.schemas.journal import InstanceCreated, InstanceKey
+from stepwell.schemas.journal import InstanceCreated, InstanceKey, OwnerReleased
 from stepwell.streams import Step, Workflow, WorkflowEvent, Workflows
 from stepwell.streams.agents.instances import Instances
 from stepwell.streams.agents.records import RawRecord
+from stepwell.streams.runtime.admission import Gate
 from stepwell.streams.runtime.bodies import StepBodies
 from stepwell.streams.runtime.clock import system_clock
-from stepwell.streams.runtime.owner import Surroundings
+from stepwell.streams.runtime.surroundings import Surroundings
 from tests.simulation.world import Durable, SimulatedRows
 
 KEY = InstanceKey("slow", "one")
@@ -29,14 +30,18 @@ class Bench:
         self.started, self.ended = asyncio.Event(), False
         self.appended: list[tuple[bytes, bytes]] = []
         self.bodies = StepBodies(system_clock)
+        loop = asyncio.get_running_loop()
         around = Surroundings(
             append=lambda _partition, key, value: self.appended.append((key, value)),
+            append_instance=lambda key, value: self.appended.append((key, value)),
             bodies=self.bodies,
-            call_soon=asyncio.get_running_loop().call_soon,
+            call_soon=loop.call_soon,
+            call_later=lambda ms, function: loop.call_later(ms / 1000, function),
             workflow=Workflows([(Slow, self)]).create,
             clock=system_clock,
             observe=lambda _key, _record, _verdict: None,
             worker="bench",
+            gate=Gate(10, system_clock, loop.call_later),
         )
         rows = SimulatedRows(Durable())
         self.instances = Instances(lambda _: rows, self.bodies, around, lambda _r, _f: None)
@@ -62,4 +67,6 @@ async def test_bodies_have_ended_when_their_partition_is_given_up() -> None:
     await bench.started.wait()
     await bench.instances.revoke([0])
     assert bench.ended
-    assert (bench.appended, bench.bodies.running) == ([], 0)
+    ((_, released),) = bench.appended
+    assert isinstance(codec.decode(released), OwnerReleased)
+    assert bench.bodies.running == 0

@@ -4,10 +4,13 @@ import orjson
 import pytest
 
 from stepwell.schemas import codec
+from stepwell.schemas.commands import EventReceived
 from stepwell.schemas.journal import InstanceCreated
+from stepwell.schemas.parts import Lane
 from stepwell.streams import Workflow, Workflows, on_event
 from stepwell.streams.agents.records import Failure, RawRecord, dead_letter_headers
 from stepwell.streams.agents.route import Router
+from stepwell.streams.engine.triggers import send_on
 from stepwell.streams.metrics import Metrics
 
 DELIVERY = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
@@ -31,11 +34,34 @@ class Audit(Workflow, name="audit"):
     async def run(self, event, step): ...
 
 
+class Payment(Workflow, name="payment"):
+    triggers = (
+        on_event("shop.order.*", instance_id=lambda event: event.data["number"], lane=Lane.BULK),
+        send_on(
+            "shop.order.paid",
+            instance_id=lambda event: event.data["number"],
+            filter=lambda event: event.data["total"] > 0,
+            type="paid",
+            payload=lambda event: event.data["total"],
+        ),
+        send_on("shop.order.sent", instance_id=lambda event: event.data["number"]),
+    )
+
+    async def run(self, event, step): ...
+
+
+class Latest(Workflow, name="latest"):
+    triggers = (on_event("shop.*", debounce="2 seconds"),)
+
+    async def run(self, event, step): ...
+
+
 class Desk:
     """A router with the instances and dead letters that it makes."""
 
     def __init__(self, *workflows: type[Workflow]) -> None:
         self.created: dict[str, InstanceCreated] = {}
+        self.sent: dict[str, EventReceived] = {}
         self.raw: list[tuple[bytes, bytes]] = []
         self.rejected: list[Failure] = []
         self.metrics = Metrics("test")
@@ -49,8 +75,11 @@ class Desk:
 
     def append(self, key: bytes, value: bytes) -> None:
         record = codec.decode(value)
-        assert isinstance(record, InstanceCreated)
-        self.created[key.decode()] = record
+        if isinstance(record, InstanceCreated):
+            self.created[key.decode()] = record
+        else:
+            assert isinstance(record, EventReceived)
+            self.sent[key.decode()] = record
         self.raw.append((key, value))
 
     def take(self, value: bytes | None, key: bytes | None = b"order-1", **headers: str) -> "Desk":
@@ -99,6 +128,44 @@ def test_an_event_may_start_several_workflows_each_with_its_own_id_and_params() 
 def test_an_event_that_the_filter_leaves_out_starts_nothing(data: object) -> None:
     desk = Desk(Order).event(data)
     assert (desk.created, desk.rejected) == ({}, [])
+
+
+def test_an_event_is_sent_to_the_instance_that_waits_for_it() -> None:
+    desk = Desk(Payment).event({"number": "n-7", "total": 5}, "shop.order.paid")
+    sent = desk.sent["payment/n-7"]
+    assert (sent.type, sent.payload, sent.event_id, sent.at_ms) == ("paid", 5, DELIVERY, 1_000)
+
+
+def test_an_instance_is_created_before_it_is_sent_the_same_event() -> None:
+    desk = Desk(Payment).event({"number": "n-7", "total": 5}, "shop.order.paid")
+    kinds = [type(codec.decode(value)) for _, value in desk.raw]
+    assert kinds == [InstanceCreated, EventReceived]
+    assert desk.created["payment/n-7"].lane == "bulk"
+
+
+def test_a_redelivered_event_is_sent_under_the_same_id() -> None:
+    desk = Desk(Payment)
+    for _ in range(2):
+        desk.event({"number": "n-7", "total": 5}, "shop.order.paid", id_="order 7")
+    assert desk.raw[:2] == desk.raw[2:]
+
+
+def test_an_event_is_sent_under_its_own_type_unless_told_otherwise() -> None:
+    desk = Desk(Payment).event({"number": "n-7", "total": 5}, "shop.order.sent")
+    sent = desk.sent["payment/n-7"]
+    assert (sent.type, sent.payload) == ("shop.order.sent", {"number": "n-7", "total": 5})
+
+
+def test_an_event_that_the_filter_leaves_out_is_not_sent() -> None:
+    assert Desk(Payment).event({"number": "n-7", "total": 0}, "shop.order.paid").sent == {}
+
+
+def test_a_debounced_trigger_has_one_instance_for_each_subject() -> None:
+    desk = Desk(Latest)
+    for id_ in ("a", "b"):
+        desk.event({"n": id_}, id_=id_)
+    (created,) = desk.created.values()
+    assert (created.debounce_ms, created.params) == (2_000, {"n": "b"})
 
 
 def test_an_event_of_another_type_starts_nothing() -> None:
@@ -163,6 +230,11 @@ def test_parameters_above_the_limit_are_set_aside_naming_both() -> None:
     (failure,) = Desk(Order).event({"total": 1, "text": "x" * 1_100_000}).rejected
     assert failure.reason == "NotSerialisable"
     assert "1048576" in failure.message
+
+
+def test_an_event_whose_instance_cannot_be_told_is_set_aside() -> None:
+    (failure,) = Desk(Payment).event({"total": 1}, "shop.order.sent").rejected
+    assert (failure.stage, failure.reason) == ("route", "KeyError")
 
 
 def test_a_dead_letter_says_where_it_lay_and_keeps_the_first_cause() -> None:

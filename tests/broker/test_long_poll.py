@@ -9,6 +9,7 @@ from stepwell.streams.broker.api.call import Call
 from stepwell.streams.broker.api.records import fetch
 from stepwell.streams.broker.messages import message_class
 from tests.broker.making import NOW_MS, make_log, sent
+from tests.kafka.conditions import eventually
 
 VERSION = 4
 LONG_MS = 600_000
@@ -60,8 +61,7 @@ async def test_a_record_appended_before_the_wait_begins_ends_it(tmp_path):
 async def test_a_record_appended_during_the_wait_ends_it(tmp_path):
     log = make_log(tmp_path)
     waiting = asyncio.ensure_future(waiting_fetch(log, 0))
-    while not log._watchers:
-        await asyncio.sleep(0)
+    await eventually(lambda: log._watchers, "it waits")
     log.append(sent(b"later"), NOW_MS)
     answer = await asyncio.wait_for(waiting, LONG_MS / 60_000)
     assert b"later" in answer.responses[0].partitions[0].records

@@ -1,7 +1,7 @@
 """The command line on an app and models of our own, which remember what they were asked."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,12 +9,23 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.models import Preset, VerifyReport, find_preset
+from stepwell.schemas.commands import Command
 from stepwell.schemas.documents import Document, Hit, SearchFilters
+from stepwell.schemas.events import Json
 from stepwell.streams.cli.invocation import Invocation
 from stepwell.streams.cli.root import cli
 from stepwell.streams.ports import SearchMode
 from stepwell.streams.settings import Settings
-from stepwell.streams.views import Check, InstanceDetails, InstanceSummary, StepView
+from stepwell.streams.views import (
+    Check,
+    CheckedHistory,
+    EventView,
+    Exported,
+    InstanceDetails,
+    InstanceSummary,
+    Receipt,
+    StepView,
+)
 
 HIT = Hit(
     Document(
@@ -46,8 +57,23 @@ DETAILS = InstanceDetails(
     steps=(
         StepView("fetch-content", 1, "succeeded", 1, 1_767_225_600_000, 1_767_225_600_100, "text"),
         StepView("upsert-vector", 1, "failed", 3, error="IndexUnavailable: no answer"),
+        StepView(
+            "approval",
+            1,
+            "waiting",
+            1,
+            1_767_225_600_000,
+            kind="wait",
+            until_ms=1_767_312_000_000,
+            event_type="approved",
+            match={"order": 7},
+        ),
+        StepView("ship", 1, "running", 1, kind="child", child="shipping/s-1"),
     ),
+    events=(EventView("approved", {"by": "ann"}, 1_767_225_600_000, "e-1", None),),
 )
+RECEIPT = Receipt("embed-issue", "delivery-1", "c-1", "accepted", "running", "it is running", 3, 42)
+EXPORTED = Exported((b'{"v":1}',), ("embed-issue/secret",))
 
 
 @dataclass
@@ -59,6 +85,10 @@ class FakeApp:
     details: InstanceDetails | None = DETAILS
     checks: list[Check] = field(default_factory=lambda: [Check("broker", True, "3.9 ms")])
     created: list[str] = field(default_factory=list)
+    receipt: Receipt = RECEIPT
+    end: InstanceSummary | None = SUMMARY
+    exported: Exported = EXPORTED
+    checked: list[CheckedHistory] = field(default_factory=list)
     error: BaseException | None = None
     settings: Settings | None = None
     asked: tuple[object, ...] = ()
@@ -102,6 +132,48 @@ class FakeApp:
         self._answer(settings, workflow, instance_id)
         return self.details
 
+    async def create_instance(
+        self,
+        settings: Settings,
+        workflow: str,
+        params: Json,
+        *,
+        instance_id: str | None,
+        lane: str,
+    ) -> Receipt:
+        self._answer(settings, workflow, params, instance_id, lane)
+        return self.receipt
+
+    async def wait_for_instance(
+        self, settings: Settings, receipt: Receipt
+    ) -> InstanceSummary | None:
+        self._answer(settings, receipt)
+        return self.end
+
+    async def tell_instance(
+        self, settings: Settings, workflow: str | None, instance_id: str, command: Command
+    ) -> Receipt:
+        self._answer(settings, workflow, instance_id, command)
+        return self.receipt
+
+    async def export_instances(
+        self,
+        settings: Settings,
+        instance_ids: Sequence[str],
+        *,
+        workflow: str | None,
+        all_running: bool,
+        with_sensitive: bool,
+    ) -> Exported:
+        self._answer(settings, instance_ids, workflow, all_running, with_sensitive)
+        return self.exported
+
+    async def check_histories(
+        self, settings: Settings, lines: Iterable[bytes]
+    ) -> list[CheckedHistory]:
+        self._answer(settings, list(lines))
+        return self.checked
+
     async def ensure_topics(self, settings: Settings) -> list[str]:
         self._answer(settings)
         return self.created
@@ -136,9 +208,11 @@ class FakeModels:
         report("fetching")
         return destination or self.model_directory(preset.name)
 
-    def verify(self, directory: Path) -> VerifyReport:
+    def verify(self, directory: Path, reference: None) -> VerifyReport:
         self.asked = (directory,)
-        return VerifyReport("all-MiniLM-L6-v2@1", 384, 8, 1, 1e-7, 1.0, True, close=self.passed)
+        return VerifyReport(
+            "all-MiniLM-L6-v2@1", 384, 8, 1, 1e-7, 1.0, True, close=self.passed, int8="none"
+        )
 
 
 @pytest.fixture
@@ -155,10 +229,11 @@ def models() -> FakeModels:
 def stepwell(app: FakeApp, models: FakeModels, tmp_path: Path) -> Callable[..., Result]:
     """Runs a command line in an empty directory and environment."""
 
-    def run(*arguments: str, **environ: str) -> Result:
+    def run(*arguments: str, stdin: str | None = None, **environ: str) -> Result:
         invocation = Invocation(
             app=lambda: app, models=lambda: models, environ=environ, directory=tmp_path
         )
-        return CliRunner().invoke(cli, arguments, obj=invocation, prog_name="stepwell")
+        runner = CliRunner()
+        return runner.invoke(cli, arguments, input=stdin, obj=invocation, prog_name="stepwell")
 
     return run

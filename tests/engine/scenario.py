@@ -6,15 +6,16 @@ from typing import Any
 from stepwell.schemas import codec
 from stepwell.schemas.journal import (
     AttemptFailed,
-    ErrorInfo,
     InstanceCreated,
     InstanceKey,
     StepFailed,
     StepRecord,
     StepSucceeded,
 )
+from stepwell.schemas.parts import ErrorInfo
 from stepwell.streams.engine.effects import CancelStep, Complete, Effect, Fail, RunStep
 from stepwell.streams.engine.execution import Execution
+from stepwell.streams.engine.execution import Run as InstanceRun
 from stepwell.streams.engine.workflow import Step, Workflow, WorkflowEvent
 
 Run = Callable[[WorkflowEvent[Any], Step], Awaitable[Any]]
@@ -25,19 +26,20 @@ class Scenario:
 
     def __init__(self, run: Run, params: Any = None, **limits: int) -> None:
         class Told(Workflow, name="told"):
+            steps_max = limits.get("steps_max")
+
             async def run(self, event: WorkflowEvent[Any], step: Step) -> Any:
                 return await run(event, step)
 
         self._workflow = Told
         self._created = InstanceCreated(params, at_ms=1_000)
-        self._limits = limits
         self.records: list[StepRecord] = []
         self.execution = self._new()
         self.effects = self.execution.start()
 
     def _new(self) -> Execution:
         key = InstanceKey("told", "one")
-        return Execution(self._workflow(), key, self._created, **self._limits)
+        return Execution(self._workflow(), InstanceRun(key, 1, self._created))
 
     @property
     def asked(self) -> list[str]:

@@ -5,7 +5,6 @@ import pytest
 from stepwell.schemas.journal import (
     AttemptFailed,
     Entry,
-    ErrorInfo,
     InstanceCompleted,
     InstanceCreated,
     InstancePaused,
@@ -14,6 +13,7 @@ from stepwell.schemas.journal import (
     StepFailed,
     StepSucceeded,
 )
+from stepwell.schemas.parts import ErrorInfo
 from stepwell.streams.engine.fold import Verdict, fold, fold_claim
 from stepwell.streams.engine.state import InstanceState, PartitionState, Status
 

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell.schemas.journal import ErrorInfo
+from stepwell.schemas.parts import ErrorInfo
 from stepwell.streams import StepError
 from tests.engine.scenario import Scenario
 

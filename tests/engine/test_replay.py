@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepwell.schemas.journal import ErrorInfo
+from stepwell.schemas.parts import ErrorInfo
 from stepwell.streams import StepError
 from stepwell.streams.engine.errors import Diverged
 from tests.engine.scenario import Scenario

@@ -1,10 +1,13 @@
 """Failed attempts: when the next one starts, when it is over."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
-from stepwell.schemas.journal import AttemptFailed, ErrorInfo, StepFailed
+from stepwell.schemas.commands import StepKind
+from stepwell.schemas.journal import AttemptFailed, StepFailed
+from stepwell.schemas.parts import ErrorInfo
 from stepwell.streams import Backoff, Retries
 from stepwell.streams.engine.attempt import Attempt
 from stepwell.streams.engine.durations import to_ms
@@ -54,6 +57,34 @@ def test_an_error_that_is_not_retryable_ends_the_step_at_once() -> None:
     assert isinstance(attempt_of(Retries(), 1).failed(BOOM, 0, retryable=False), StepFailed)
 
 
+def test_a_longest_delay_caps_the_growth() -> None:
+    retries = Retries(limit=9, delay="2 seconds", delay_max="5 seconds")
+    assert [retries.delay_ms(attempt) for attempt in (1, 2, 3, 4)] == [2000, 4000, 5000, 5000]
+
+
+def test_jitter_takes_a_random_share_off_each_delay() -> None:
+    retries = Retries(delay=1000, backoff="constant", jitter=0.5)
+    assert [retries.delay_ms(1, chance=chance) for chance in (0.0, 0.5, 1.0)] == [1000, 750, 500]
+
+
+def test_the_backoff_multiplies_what_a_delay_function_gave() -> None:
+    retries = Retries(delay=lambda _context, _error: 0, backoff="linear")
+    assert retries.delay_ms(3, base_ms=200) == 600
+
+
+def test_the_records_of_an_attempt_say_what_kind_of_step_it_was_and_its_place() -> None:
+    key = StepKey("pay", 1, StepKind.ROLLBACK)
+    options = StepOptions(Retries(limit=1, delay=0), 1000, sensitive=True)
+    attempt = Attempt(RunStep(key, body, (), options, 1, 0, call=9), run=1, epoch=5, started_ms=100)
+    records = [
+        attempt.succeeded("secret", 0),
+        attempt.failed(BOOM, 0, retryable=True),
+        attempt.failed(BOOM, 0, retryable=False),
+    ]
+    assert [(record.step_kind, record.call) for record in records] == [("rollback", 9)] * 3
+    assert (records[0].sensitive, attempt.chunk(0, "x", 0).step_kind) == (True, "rollback")
+
+
 def test_huge_exponents_stay_within_a_year() -> None:
     assert Retries(limit=10_000).delay_ms(9_999) == 365 * 24 * 3600 * 1000
 
@@ -83,21 +114,44 @@ def test_defaults_are_those_of_cloudflare_workflows() -> None:
     )
 
 
+def test_no_retries_no_delay_and_a_function_as_delay_are_settings_too() -> None:
+    assert Retries(limit=0, delay=0).limit == 0
+    assert step_options(Retries(delay=lambda _context, _error: 1), None, sensitive=True).sensitive
+
+
+def test_a_step_body_is_shown_none_in_the_place_of_a_delay_function() -> None:
+    shown = Retries(limit=3, delay=lambda _context, _error: 1, jitter=0.5).shown()
+    assert (shown.limit, shown.delay, shown.jitter) == (3, None, 0.5)
+    assert Retries(delay=7).shown().delay == 7
+
+
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "rule"),
     [
-        lambda: Retries(limit=-1),
-        lambda: Retries(limit=10_001),
-        lambda: Retries(limit="3"),
-        lambda: Retries(delay="5 parsecs"),
-        lambda: Retries(delay=-1),
-        lambda: Retries(backoff="exponentail"),
-        lambda: step_options(None, 0),
-        lambda: step_options(None, "soon"),
+        (lambda: Retries(limit=-1), "0 to 10000"),
+        (lambda: Retries(limit=10_001), "0 to 10000"),
+        (lambda: Retries(limit="3"), "whole number"),
+        (lambda: Retries(limit=True), "whole number"),
+        (lambda: Retries(limit=2.5), "whole number"),
+        (lambda: Retries(delay="5 parsecs"), "<number> <unit>"),
+        (lambda: Retries(delay=-1), "between 0 and 365 days"),
+        (lambda: Retries(delay=None), "a duration is"),
+        (lambda: Retries(delay=float("nan")), "between 0 and 365 days"),
+        (lambda: Retries(backoff="exponentail"), "constant, linear, exponential"),
+        (lambda: Retries(backoff=None), "constant, linear, exponential"),
+        (lambda: Retries(delay_max="never"), "<number> <unit>"),
+        (lambda: Retries(jitter=1.5), "0 to 1"),
+        (lambda: Retries(jitter="much"), "0 to 1"),
+        (lambda: step_options(None, 0), "would fail every attempt"),
+        (lambda: step_options(None, "soon"), "<number> <unit>"),
+        (lambda: step_options({"limit": 3}, None), "is a `Retries`"),
+        (lambda: step_options(None, None, sensitive="output"), "True or False"),
     ],
 )
-def test_wrong_settings_are_refused_when_they_are_written(wrong) -> None:
-    with pytest.raises(InvalidDefinition):
+def test_wrong_settings_are_refused_when_they_are_written_and_the_rule_is_named(
+    wrong, rule: str
+) -> None:
+    with pytest.raises(InvalidDefinition, match=re.escape(rule)):
         wrong()
 
 
@@ -122,7 +176,7 @@ def test_durations_read_as_people_write_them(duration, ms) -> None:
 
 
 @pytest.mark.parametrize(
-    "duration", ["", "soon", "5 parsecs", "-1 second", None, True, [1], "1 2", "1 year"]
+    "duration", ["", "soon", "5 m", "5 parsecs", "-1 second", None, True, [1], "1 2", "1 year"]
 )
 def test_other_durations_are_refused(duration) -> None:
     with pytest.raises(InvalidDefinition):

@@ -6,10 +6,12 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from stepwell.schemas.journal import ErrorInfo, InstanceCreated, InstanceKey
+from stepwell.schemas.journal import InstanceCreated, InstanceKey
+from stepwell.schemas.parts import ErrorInfo
 from stepwell.streams import StepError, Workflow, WorkflowEvent
 from stepwell.streams.engine.effects import Complete
 from stepwell.streams.engine.execution import Execution
+from stepwell.streams.engine.run import Run
 from tests.engine.scenario import Scenario
 
 
@@ -151,6 +153,6 @@ async def test_the_payload_has_the_type_that_run_is_annotated_with() -> None:
             return f"{event.payload.number} due {event.payload.due:%d %b}"
 
     created = InstanceCreated({"number": 7, "due": "2026-11-21", "lines": []}, 0)
-    assert Execution(Bill(), InstanceKey("bill", "1"), created).start() == [
+    assert Execution(Bill(), Run(InstanceKey("bill", "1"), 1, created)).start() == [
         Complete("7 due 21 Nov")
     ]

@@ -25,15 +25,49 @@ def test_a_full_group_is_preferred_to_many_small_ones():
     assert equal_length_groups([100] * 7) == [[0, 1, 2, 3, 4], [5, 6]]
 
 
-def test_lengths_take_turns_so_that_no_text_waits_forever():
-    queue = LengthQueue[str]()
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_the_fullest_group_goes_first():
+    queue = LengthQueue[str](clock=Clock())
+    queue.add(30, "lonely")
+    for number in range(3):
+        queue.add(100, f"long {number}")
     for number in range(20):
-        queue.add(256, f"common {number}")
+        queue.add(9, f"short {number}")
+    assert [len(queue.take()) for _ in range(3)] == [3, 20, 1]
+    assert queue.take() == []
+
+
+def test_a_text_that_waited_too_long_goes_before_fuller_groups():
+    clock = Clock()
+    queue = LengthQueue[str](age_max_s=0.25, clock=clock)
     queue.add(9, "rare")
+    clock.now_s = 0.2
+    for number in range(6):
+        queue.add(256, f"common {number}")
     assert queue.take() == ["common 0", "common 1"]
+    clock.now_s = 0.25
     assert queue.take() == ["rare"]
     assert queue.take() == ["common 2", "common 3"]
-    assert len(queue) == 16
+
+
+def test_it_knows_how_many_texts_and_tokens_wait():
+    queue = LengthQueue[str](tokens_per_run_max=20)
+    for length in (9, 9, 9, 40):
+        queue.add(length, "text")
+    assert (len(queue), queue.tokens) == (4, 67)
+    assert queue.take() == ["text"]
+    assert (len(queue), queue.tokens) == (3, 27)
+    assert queue.take() == ["text", "text"]
+    assert (len(queue), queue.tokens) == (1, 9)
 
 
 def test_an_empty_queue_gives_nothing():

@@ -164,7 +164,7 @@ def test_a_directory_without_module_files_is_pooled_by_mean_and_normalised(make_
 def test_the_same_weights_give_the_same_file(make_source):
     source = make_source()
     architecture = read_architecture(source)
-    weights = read_weights(source / "model.safetensors", architecture)
+    weights = read_weights(source, architecture)
     assert build_graph(weights, architecture) == build_graph(weights, architecture)
 
 

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from stepwell.models.errors import BadVector, EmbedderClosed
-from stepwell.models.microbatch import MicroBatcher
+from stepwell.models.microbatch import ARRIVED_CHARACTERS_MAX, ARRIVED_TEXTS_MAX, MicroBatcher
 
 TIMEOUT_S = 10
 
@@ -163,3 +165,78 @@ def test_many_threads_may_submit_at_once(work, make_batcher):
     for thread in threads:
         thread.join(TIMEOUT_S)
     assert found == [True] * 8
+
+
+def test_a_caller_that_waits_for_room_is_held_while_too_many_texts_wait(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    queued = [batcher.submit("a") for _ in range(ARRIVED_TEXTS_MAX)]
+    late = held_caller(batcher, "bb")
+    assert late.vectors == []
+    work.gate.set()
+    late.thread.join(TIMEOUT_S)
+    assert late.vectors[0].result(TIMEOUT_S)[0] == 2
+    assert [future.result(TIMEOUT_S)[0] for future in queued] == [1] * ARRIVED_TEXTS_MAX
+
+
+def test_a_caller_that_waits_for_room_is_held_while_too_long_texts_wait(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    batcher.submit("a" * ARRIVED_CHARACTERS_MAX)
+    late = held_caller(batcher, "bb")
+    assert late.vectors == []
+    batcher.submit("ccc").cancel()  # who does not wait is never held
+    work.gate.set()
+    late.thread.join(TIMEOUT_S)
+    assert late.vectors[0].result(TIMEOUT_S)[0] == 2
+
+
+def test_closing_frees_a_caller_that_is_held(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    for _ in range(ARRIVED_TEXTS_MAX):
+        batcher.submit("a")
+    late = held_caller(batcher, "bb")
+    work.gate.set()
+    batcher.close()
+    late.thread.join(TIMEOUT_S)
+    assert not late.thread.is_alive()
+    assert not late.vectors or late.vectors[0].done()
+
+
+def test_it_counts_what_it_did_and_what_waits(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    futures = [batcher.submit(text) for text in ("aa", "bbb", "cc", "!")]
+    assert batcher.counters().waiting == 4
+    work.gate.set()
+    for future in futures[:-1]:
+        future.result(TIMEOUT_S)
+    with pytest.raises(BadVector):
+        futures[-1].result(TIMEOUT_S)
+    batcher.close()
+    counters = batcher.counters()
+    assert (counters.waiting, counters.texts, counters.tokens, counters.failed) == (0, 4, 307, 1)
+    assert counters.runs == {1: 2, 2: 1}
+    assert counters.run_s > 0
+    assert counters.tokenise_s > 0
+
+
+class Held:
+    """A thread that submits a text, waiting for room."""
+
+    def __init__(self, batcher: MicroBatcher, text: str) -> None:
+        self.vectors: list[Future[np.ndarray]] = []
+        self.thread = threading.Thread(target=self._submit, args=(batcher, text))
+
+    def _submit(self, batcher: MicroBatcher, text: str) -> None:
+        with suppress(EmbedderClosed):
+            self.vectors.append(batcher.submit(text, wait=True))
+
+
+def held_caller(batcher: MicroBatcher, text: str) -> Held:
+    """A caller that had time to get through, if anything had let it."""
+    held = Held(batcher, text)
+    held.thread.start()
+    held.thread.join(0.05)
+    return held

@@ -38,6 +38,7 @@ def source(make_source) -> Path:
 def preset(source) -> Preset:
     return Preset(
         name="tiny",
+        dimension=16,
         architecture=read_architecture(source),
         files=tuple(pin(source / name) for name in FILES),
         repository="acme/tiny",

@@ -1,6 +1,7 @@
 """Model files are treated as code: what is not exactly what was pinned is refused, and says why."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,10 +18,12 @@ from stepwell.models.errors import (
     FileDamaged,
     FileIsPointer,
     FileMissing,
+    FileOutside,
     FileTruncated,
     ForeignOperators,
     GraphContract,
     HashMismatch,
+    MemoryShort,
     ModelError,
     ModelNotFound,
     SelfTestFailed,
@@ -66,6 +69,34 @@ def test_a_directory_in_place_of_a_file(tiny_model):
     refused(tiny_model, FileMissing, r"model.onnx: is a directory")
 
 
+def test_a_pipe_in_place_of_a_file(tiny_model):
+    (tiny_model / GRAPH).unlink()
+    os.mkfifo(tiny_model / GRAPH)  # reading it would never end
+    refused(tiny_model, FileMissing, r"model.onnx: is no regular file")
+
+
+def test_a_link_out_of_the_folder(tiny_model):
+    (tiny_model / GRAPH).rename(tiny_model.parent / "elsewhere.onnx")
+    (tiny_model / GRAPH).symlink_to("../elsewhere.onnx")
+    refused(tiny_model, FileOutside, r"model.onnx: is a link that leads out of the folder, to /.*")
+
+
+def test_a_link_that_leads_back_to_itself(tiny_model):
+    (tiny_model / GRAPH).unlink()
+    (tiny_model / GRAPH).symlink_to(GRAPH)
+    refused(tiny_model, FileMissing, r"model.onnx: ")
+
+
+def test_links_inside_the_folder_and_a_folder_that_is_one_are_followed(tiny_model):
+    """As volumes are mounted by Kubernetes, and as people keep a `current`."""
+    (tiny_model / "..data").mkdir()
+    (tiny_model / GRAPH).rename(tiny_model / "..data" / GRAPH)
+    (tiny_model / GRAPH).symlink_to(f"..data/{GRAPH}")
+    current = tiny_model.parent / "current"
+    current.symlink_to(tiny_model)
+    assert load_model(current).manifest.dimension == 16
+
+
 @pytest.mark.parametrize(
     ("contents", "looks"),
     [
@@ -89,6 +120,19 @@ def test_a_truncated_graph(tiny_model):
     contents = (tiny_model / GRAPH).read_bytes()
     (tiny_model / GRAPH).write_bytes(contents[:-1])
     refused(tiny_model, FileTruncated, rf"holds {len(contents) - 1} bytes of {len(contents)}")
+
+
+def test_a_file_with_something_behind_its_end(tiny_model):
+    with (tiny_model / GRAPH).open("ab") as file:
+        file.write(b"more")
+    refused(tiny_model, HashMismatch, r"model.onnx: holds more than the pinned \d+ bytes")
+
+
+def test_a_model_that_does_not_fit_the_memory(tiny_model):
+    manifest = read_manifest(tiny_model)
+    huge = tuple(replace(it, size_bytes=1 << 50) for it in manifest.files)
+    write_manifest(replace(manifest, files=huge), tiny_model)
+    refused(tiny_model, MemoryShort, r"takes about .* of memory, and .* are available: .* smaller")
 
 
 @pytest.mark.parametrize("name", [GRAPH, "tokenizer.json"])
@@ -156,13 +200,23 @@ def test_a_tensor_in_another_file_that_is_all_a_nested_graph_holds(tiny_model):
     refused(tiny_model, ExternalData, r"tensor 'far' lies in another file")
 
 
-@pytest.mark.parametrize("domain", ["com.example", "com.microsoft", "ai.onnx.contrib"])
+@pytest.mark.parametrize(
+    "domain", ["com.example", "com.microsoft", "ai.onnx.contrib", "ai.onnx.ml"]
+)
 def test_operators_outside_the_standard(tiny_model, domain):
     def add(model):
         model.graph.node.append(helper.make_node("Anything", ["zero"], ["x"], domain=domain))
 
     change_graph(tiny_model, add)
     refused(tiny_model, ForeignOperators, rf"needs operators of {domain}")
+
+
+def test_a_domain_that_is_only_imported(tiny_model):
+    def add(model):
+        model.opset_import.append(helper.make_opsetid("com.example", 1))
+
+    change_graph(tiny_model, add)
+    refused(tiny_model, ForeignOperators, r"needs operators of com.example")
 
 
 def test_functions_of_its_own(tiny_model):
@@ -218,6 +272,16 @@ def test_the_tokenizer_of_another_model(tiny_model):
     path.write_text(json.dumps(document))
     repin(tiny_model)
     refused(tiny_model, SelfTestFailed, r"tokenizer or graph are not those of the manifest")
+
+
+def test_a_tokenizer_with_ids_beyond_the_vocabulary(tiny_model):
+    path = tiny_model / "tokenizer.json"
+    document = json.loads(path.read_text())
+    vocabulary = document["model"]["vocab"]
+    vocabulary["a"] = vocabulary["##a"] = 10_000
+    path.write_text(json.dumps(document))
+    repin(tiny_model)
+    refused(tiny_model, SelfTestFailed, r".")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,10 @@ def unsupported(call, match: str) -> None:
     ("config", "match"),
     [
         ({"model_type": "t5"}, r"config.json: model_type 't5' is not among bert, distilbert"),
+        ({"model_type": "mpnet"}, r"model_type 'mpnet' .* `stepwell model export --onnx FILE`"),
+        ({"model_type": "modernbert"}, r"model_type 'modernbert' is not among"),
+        ({"is_decoder": True}, r"is_decoder is on, only encoders are supported"),
+        ({"type_vocab_size": "2"}, r"type_vocab_size is '2', int expected"),
         ({"model_type": None}, r"config.json: model_type is missing"),
         ({"hidden_act": "swish"}, r"config.json: activation 'swish' is not among gelu"),
         ({"position_embedding_type": "relative_key"}, r"only absolute position embeddings"),
@@ -50,6 +54,18 @@ def test_a_layer_after_the_pooling(make_source):
     unsupported(lambda: read_architecture(source), r"module Dense is not supported")
 
 
+def test_token_types_that_the_config_promises(make_source, export_tiny):
+    def without(weights):
+        del weights["embeddings.token_type_embeddings.weight"]
+        return weights
+
+    source = make_source(tensors=without)
+    unsupported(
+        lambda: export_tiny(source, source.parent / "model"),
+        r"tensor embeddings.token_type_embeddings.weight is missing",
+    )
+
+
 def test_lower_casing_outside_the_tokenizer(make_source):
     source = make_source()
     (source / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
@@ -65,6 +81,8 @@ def test_lower_casing_outside_the_tokenizer(make_source):
         ),
         ({"config": {"hidden_size": 20}}, r"has shape \(40, 16\), expected \(-1, 20\)"),
         ({"config": {"num_attention_heads": 3}}, r"3 heads do not divide 16 channels"),
+        ({"config": {"num_attention_heads": 0}}, r"0 heads do not divide 16 channels"),
+        ({"config": {"max_position_embeddings": 0}}, r"a limit of 0 tokens leaves no text"),
         ({"config": {"max_position_embeddings": 90}, "limit": 80}, r"40 position embeddings"),
     ],
 )

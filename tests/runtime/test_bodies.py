@@ -1,166 +1,13 @@
-"""Step bodies: how each way of ending becomes one record, and what cancelling leaves behind."""
+"""Step bodies: which run when places are few, and what cancelling leaves behind."""
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any
 
-import pytest
-
-from stepwell.schemas.journal import (
-    AttemptFailed,
-    InstanceKey,
-    StepFailed,
-    StepRecord,
-    StepSucceeded,
-)
-from stepwell.streams import NonRetryableError, Retries, StepContext
-from stepwell.streams.engine.effects import RunStep
+from stepwell.schemas.journal import StepSucceeded
+from stepwell.schemas.parts import Lane
 from stepwell.streams.engine.names import StepKey
-from stepwell.streams.engine.retry import StepOptions
-from stepwell.streams.runtime.bodies import Job, StepBodies
 from stepwell.streams.runtime.clock import system_clock
-
-INSTANCE = InstanceKey("told", "one")
-
-
-class Bench:
-    """Bodies with a place to put their records."""
-
-    def __init__(self, **options: Any) -> None:
-        self.bodies = StepBodies(system_clock, **options)
-        self.records: asyncio.Queue[StepRecord] = asyncio.Queue()
-
-    def job(self, function: Callable[..., Any], *args: Any, **changes: Any) -> Job:
-        options = StepOptions(
-            changes.get("retries", Retries(limit=1, delay=0)), changes.get("timeout_ms", 10_000)
-        )
-        key = StepKey(changes.get("name", "step"), 1)
-        step = RunStep(key, function, args, options, 1, changes.get("not_before_ms", 0))
-        owner = changes.get("owner", "me")
-        return Job(owner, INSTANCE, 1, 7, step, lambda _job, record, _raw: self.put(record))
-
-    def put(self, record: StepRecord) -> None:
-        self.records.put_nowait(record)
-
-    async def run(self, function: Callable[..., Any], *args: Any, **changes: Any) -> StepRecord:
-        self.bodies.submit(self.job(function, *args, **changes))
-        return await self.records.get()
-
-
-@pytest.fixture
-async def bench():
-    bench = Bench()
-    yield bench
-    bench.bodies.close()
-
-
-async def double(number: int) -> int:
-    return number * 2
-
-
-async def test_a_coroutine_function_succeeds_with_its_result(bench: Bench) -> None:
-    record = await bench.run(double, 21)
-    assert isinstance(record, StepSucceeded)
-    assert (record.result, record.attempt, record.epoch, record.step) == (42, 1, 7, "step")
-
-
-async def test_a_plain_function_runs_beside_the_loop(bench: Bench) -> None:
-    import threading
-
-    record = await bench.run(lambda: threading.current_thread().name)
-    assert isinstance(record, StepSucceeded)
-    assert record.result.startswith("stepwell-step")
-
-
-async def test_a_plain_function_that_gives_back_a_coroutine_is_awaited(bench: Bench) -> None:
-    record = await bench.run(lambda: double(4))
-    assert isinstance(record, StepSucceeded)
-    assert record.result == 8
-
-
-async def test_an_exception_is_an_attempt_failed_with_the_time_of_the_next(bench: Bench) -> None:
-    async def broken() -> None:
-        raise LookupError("no such page")
-
-    record = await bench.run(broken, retries=Retries(limit=1, delay=500, backoff="constant"))
-    assert isinstance(record, AttemptFailed)
-    assert (record.error.name, record.error.message) == ("LookupError", "no such page")
-    assert record.retry_at_ms == record.at_ms + 500
-
-
-async def test_a_non_retryable_error_ends_the_step(bench: Bench) -> None:
-    async def hopeless() -> None:
-        raise NonRetryableError("the card is stolen")
-
-    record = await bench.run(hopeless)
-    assert isinstance(record, StepFailed)
-    assert record.error.message == "the card is stolen"
-
-
-async def test_an_attempt_that_takes_too_long_fails_and_says_so(bench: Bench) -> None:
-    record = await bench.run(asyncio.Event().wait, timeout_ms=20)
-    assert isinstance(record, AttemptFailed)
-    assert record.error.name == "StepTimeout"
-    assert "20 ms" in record.error.message
-
-
-async def test_a_timeout_of_the_bodys_own_keeps_its_name(bench: Bench) -> None:
-    async def asks_a_slow_service() -> None:
-        raise TimeoutError("the service")
-
-    record = await bench.run(asks_a_slow_service)
-    assert isinstance(record, AttemptFailed)
-    assert (record.error.name, record.error.message) == ("TimeoutError", "the service")
-
-
-async def test_a_cancellation_of_the_bodys_own_is_a_failed_attempt(bench: Bench) -> None:
-    async def cancels_itself() -> None:
-        raise asyncio.CancelledError
-
-    record = await bench.run(cancels_itself)
-    assert isinstance(record, AttemptFailed)
-    assert record.error.name == "CancelledError"
-
-
-@pytest.mark.parametrize(
-    ("result", "problem"),
-    [
-        ({1, 2}, "set at $.result"),
-        ({"deep": [float("nan")]}, "nan at $.result.deep[0]"),
-        ({"$bytes": "x"}, "reserved"),
-        ({4: "x"}, "keys must be text"),
-    ],
-)
-async def test_a_result_that_cannot_be_stored_fails_the_step_naming_it(
-    bench: Bench, result: Any, problem: str
-) -> None:
-    async def body() -> Any:
-        return result
-
-    record = await bench.run(body)
-    assert isinstance(record, StepFailed)
-    assert record.error.name == "NotSerialisable"
-    assert problem in record.error.message
-
-
-async def test_a_result_above_the_limit_fails_the_step_naming_size_and_limit(bench: Bench) -> None:
-    async def body() -> str:
-        return "x" * (1024 * 1024)
-
-    record = await bench.run(body)
-    assert isinstance(record, StepFailed)
-    assert record.error.name == "ResultTooLarge"
-    assert "1048576" in record.error.message
-
-
-async def test_a_body_that_asks_for_it_gets_its_context(bench: Bench) -> None:
-    async def body(number: int, context: StepContext) -> list[Any]:
-        return [number, context.attempt, context.idempotency_key, context.owner_epoch]
-
-    record = await bench.run(body, 5)
-    assert isinstance(record, StepSucceeded)
-    assert record.result == [5, 1, "told/one/1/step-1", 7]
+from tests.runtime.bench import INSTANCE, Bench, double
 
 
 async def test_a_job_waits_until_it_is_due(bench: Bench) -> None:
@@ -183,7 +30,7 @@ async def test_only_so_many_bodies_run_at_a_time_and_the_rest_follow_in_order() 
         running[0] -= 1
 
     for number in range(6):
-        bench.bodies.submit(bench.job(body, number, name=f"step{number}"))
+        bench.submit(body, number, name=f"step{number}")
     assert (bench.bodies.running, bench.bodies.waiting) == (2, 4)
     await full.wait()
     gate.set()
@@ -209,12 +56,67 @@ async def test_a_cancelled_job_reports_nothing_wherever_it_is() -> None:
         bench.bodies.submit(job)
     await started.wait()
     for job in reversed(jobs):
-        bench.bodies.cancel(job.owner, job.instance, job.step.key)
+        bench.cancel(job)
     assert (bench.bodies.running, bench.bodies.waiting) == (0, 0)
     record = await bench.run(double, 1, name="next")
     assert isinstance(record, StepSucceeded)
     assert record.step == "next"
     assert bench.records.empty()
+
+
+async def test_a_job_that_has_not_started_can_be_taken_back_and_one_that_runs_cannot() -> None:
+    bench = Bench(running_max=1)
+    started, gate = asyncio.Event(), asyncio.Event()
+
+    async def body() -> None:
+        started.set()
+        await gate.wait()
+
+    jobs = [
+        bench.job(body, name="running"),
+        bench.job(double, 1, name="waiting"),
+        bench.job(double, 1, name="timed", not_before_ms=system_clock() + 60_000),
+    ]
+    for job in jobs:
+        bench.bodies.submit(job)
+    await started.wait()
+    taken = [bench.bodies.withdraw(job.owner, job.instance, job.step.key) for job in jobs]
+    assert taken == [False, True, True]
+    assert not bench.bodies.withdraw("me", INSTANCE, StepKey("unknown", 1))
+    assert (bench.bodies.waiting, bench.bodies.timers) == (0, 0)
+    gate.set()
+    assert (await bench.records.get()).step == "running"
+
+
+async def test_live_jobs_go_before_bulk_jobs_that_waited_longer() -> None:
+    bench = Bench(running_max=1)
+    gate, order = asyncio.Event(), []
+
+    async def body(name: str) -> None:
+        order.append(name)
+        await gate.wait()
+
+    for name, lane in [("a", "bulk"), ("b", "bulk"), ("c", "live"), ("d", "bulk"), ("e", "live")]:
+        bench.submit(body, name, name=name, lane=Lane(lane))
+    gate.set()
+    for _ in range(5):
+        await bench.records.get()
+    assert order == ["a", "c", "e", "b", "d"]
+
+
+async def test_bulk_jobs_leave_places_free_for_live_ones() -> None:
+    bench = Bench(running_max=32)
+    gate = asyncio.Event()
+    for number in range(40):
+        bench.submit(gate.wait, name=f"bulk-{number}", lane=Lane.BULK)
+    assert (bench.bodies.running, bench.bodies.waiting) == (30, 10)
+    for number in range(3):
+        bench.submit(gate.wait, name=f"live-{number}")
+    assert (bench.bodies.running, bench.bodies.waiting) == (32, 11)
+    gate.set()
+    for _ in range(43):
+        await bench.records.get()
+    assert bench.bodies.running == 0
 
 
 async def test_cancelling_an_owner_waits_for_its_bodies_and_spares_the_others(bench: Bench) -> None:
@@ -227,8 +129,8 @@ async def test_cancelling_an_owner_waits_for_its_bodies_and_spares_the_others(be
             await asyncio.sleep(0)
             ended.append(name)
 
-    bench.bodies.submit(bench.job(body, "mine", name="mine", owner="mine"))
-    bench.bodies.submit(bench.job(body, "yours", name="yours", owner="yours"))
+    bench.submit(body, "mine", name="mine", owner="mine")
+    bench.submit(body, "yours", name="yours", owner="yours")
     await asyncio.sleep(0)
     assert await bench.bodies.cancel_owner("mine", timeout_ms=5_000) == 0
     assert (ended, bench.bodies.running) == (["mine"], 1)
@@ -244,7 +146,7 @@ async def test_a_body_that_ignores_its_cancellation_is_counted_not_waited_for(be
             except asyncio.CancelledError:
                 continue
 
-    bench.bodies.submit(bench.job(stubborn))
+    bench.submit(stubborn)
     await asyncio.sleep(0)
     before = time.monotonic()
     assert await bench.bodies.cancel_owner("me", timeout_ms=10) == 1
@@ -256,8 +158,8 @@ async def test_a_cancelled_body_makes_room_for_the_next() -> None:
     bench = Bench(running_max=1)
     stuck = bench.job(asyncio.Event().wait, name="stuck")
     bench.bodies.submit(stuck)
-    bench.bodies.submit(bench.job(double, 2, name="next"))
-    bench.bodies.cancel(stuck.owner, stuck.instance, stuck.step.key)
+    bench.submit(double, 2, name="next")
+    bench.cancel(stuck)
     record = await asyncio.wait_for(bench.records.get(), 5)
     assert isinstance(record, StepSucceeded)
     assert record.step == "next"
@@ -279,7 +181,7 @@ async def test_a_body_that_ends_well_although_it_was_cancelled_reports_nothing()
     bench.bodies.submit(job)
     await started.wait()
     (task,) = bench.bodies._running.values()
-    bench.bodies.cancel(job.owner, job.instance, job.step.key)
+    bench.cancel(job)
     await ended.wait()
     await task
     assert bench.records.empty()

@@ -49,7 +49,7 @@ def status(world: World) -> Status:
 def test_code_that_contradicts_the_history_pauses_the_instance_and_says_what_it_found() -> None:
     world = started()
     finish_first_step(world)
-    world._workflows["flow"] = Renamed
+    world.workflows["flow"] = Renamed
     world.crash()
     world.settle()
     assert status(world) is Status.PAUSED
@@ -61,10 +61,10 @@ def test_code_that_contradicts_the_history_pauses_the_instance_and_says_what_it_
 def test_a_paused_instance_goes_on_by_itself_when_the_code_agrees_again() -> None:
     world = started()
     finish_first_step(world)
-    world._workflows["flow"] = Renamed
+    world.workflows["flow"] = Renamed
     world.crash()
     world.settle()
-    world._workflows["flow"] = Flow
+    world.workflows["flow"] = Flow
     world.crash()
     world.settle()
     assert status(world) is Status.COMPLETE
@@ -73,10 +73,10 @@ def test_a_paused_instance_goes_on_by_itself_when_the_code_agrees_again() -> Non
 
 def test_an_instance_of_an_unknown_workflow_waits_for_a_worker_that_knows_it() -> None:
     world = started()
-    del world._workflows["flow"]
+    del world.workflows["flow"]
     world.settle()
     assert status(world) is Status.PAUSED
-    world._workflows["flow"] = Flow
+    world.workflows["flow"] = Flow
     world.crash()
     world.settle()
     assert status(world) is Status.COMPLETE
