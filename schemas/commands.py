@@ -66,6 +66,8 @@ class CancelRequested:
     at_ms: int
     reason: str = ""
     command_id: str = ""
+    parent: str = ""
+    """If not empty, only the child of this instance is meant."""
 
 
 @dataclass(frozen=True, slots=True)

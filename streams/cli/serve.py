@@ -28,7 +28,7 @@ Run = Callable[["Settings", asyncio.Event], Awaitable[None]]
 @common_options
 @pass_invocation
 def gateway(invocation: Invocation) -> None:
-    """Take webhooks and append them to Kafka."""
+    """Take webhooks and append them to Kafka; serve instances at /api/v1."""
     _serve(invocation, lambda app: app.run_gateway)
 
 

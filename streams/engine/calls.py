@@ -129,3 +129,12 @@ class ChildCall(Call):
             self.awaited,
             self.schedule,
         )
+
+
+def due(call: Call | None, at_ms: int) -> list[Effect]:
+    """It is on record when this sleep or wait ends: what has to be done about it now."""
+    if not isinstance(call, TimedCall):
+        return []
+    call.due_ms = at_ms
+    effect = call.effect()
+    return [effect] if effect else []

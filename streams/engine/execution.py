@@ -33,7 +33,7 @@ from stepwell.schemas.journal import (
     WaitTimedOut,
 )
 from stepwell.schemas.parts import ErrorInfo, Rollback
-from stepwell.streams.engine.calls import BodyCall, Call, ChildCall, TimedCall, WaitCall
+from stepwell.streams.engine.calls import BodyCall, Call, ChildCall, TimedCall, WaitCall, due
 from stepwell.streams.engine.compensation import Compensation, RollbackContext
 from stepwell.streams.engine.effects import (
     CancelStep,
@@ -170,7 +170,7 @@ class Execution:
         self._calls.clear()
         self._rolling_back = True
         self._outcome = self._outcome or Complete(None)
-        self._main.cancel()
+        self.loop.cancel_tasks()
         self.loop.drain()
 
     # --- called by workflow code, through `Steps` -----------------------------------------------
@@ -291,10 +291,10 @@ class Execution:
         return []
 
     def _sleep_started(self, record: SleepStarted) -> list[Effect]:
-        return _timed(self._call(record, StepKind.SLEEP), record.wake_at_ms)
+        return due(self._call(record, StepKind.SLEEP), record.wake_at_ms)
 
     def _wait_started(self, record: WaitStarted) -> list[Effect]:
-        return _timed(self._call(record, StepKind.WAIT), record.timeout_at_ms)
+        return due(self._call(record, StepKind.WAIT), record.timeout_at_ms)
 
     def _timer_fired(self, record: TimerFired) -> list[Effect]:
         if call := self._call(record, StepKind.SLEEP):
@@ -394,11 +394,3 @@ class Execution:
         ResumeRequested: _resumed,
         PatchMarked: _patch_marked,
     }
-
-
-def _timed(call: Call | None, due_ms: int) -> list[Effect]:
-    if not isinstance(call, TimedCall):
-        return []
-    call.due_ms = due_ms
-    effect = call.effect()
-    return [effect] if effect else []

@@ -1,4 +1,4 @@
-"""The fold: one journal record changes what is known, or is refused. Every rule is in this file.
+"""The fold: one journal record changes what is known, or is refused. Every rule of that is here.
 
 Total, deterministic and idempotent: whoever folds the same log comes to the same state, which is
 what keeps two owners of one partition (a zombie after a rebalance) from disagreeing.
@@ -44,14 +44,13 @@ from stepwell.schemas.journal import (
     WaitStarted,
     WaitTimedOut,
 )
+from stepwell.streams.engine.changes import CHANGES, target_of
 from stepwell.streams.engine.deliveries import step_key
-from stepwell.streams.engine.names import StepKey
 from stepwell.streams.engine.state import (
     TERMINAL,
     InstanceState,
     PartitionState,
     Status,
-    StepState,
 )
 
 
@@ -135,10 +134,7 @@ _TRANSITIONS: dict[type[InstanceRecord], dict[Status, Status]] = {
     InstanceCompleted: dict.fromkeys(_LIVE, _S.COMPLETE),
     InstanceErrored: dict.fromkeys(_LIVE, _S.ERRORED),
     InstanceTerminated: _ENDED,
-    InstanceContinued: {
-        **dict.fromkeys((_S.QUEUED, _S.RUNNING, _S.WAITING), _S.RUNNING),
-        _S.WAITING_FOR_PAUSE: _S.WAITING_FOR_PAUSE,
-    },
+    InstanceContinued: dict.fromkeys((_S.QUEUED, _S.RUNNING, _S.WAITING), _S.RUNNING),
     InstancePurged: {status: status for status in TERMINAL},
     PauseRequested: dict.fromkeys((_S.QUEUED, _S.RUNNING, _S.WAITING), _S.WAITING_FOR_PAUSE),
     ResumeRequested: dict.fromkeys((_S.PAUSED, _S.WAITING_FOR_PAUSE), _S.RUNNING),
@@ -153,11 +149,6 @@ _TRANSITIONS: dict[type[InstanceRecord], dict[Status, Status]] = {
     StepSucceeded: _WOKEN,
     StepFailed: _WOKEN,
 }
-
-
-def is_carried_over(record: InstanceContinued, offset: int) -> bool:
-    """Whether the next run gets the event that lies at this offset."""
-    return offset > record.seen or offset in record.kept
 
 
 def ended_as(record: InstanceRecord) -> Status | None:
@@ -213,7 +204,10 @@ def _create(state: InstanceState | None, record: InstanceCreated, offset: int) -
         state.offset = state.pending = offset
         return state
     status = Status.QUEUED if debounced else Status.RUNNING
-    return InstanceState(status, run=offset, offset=offset, moved=offset, debounced=debounced)
+    parent = record.parent.key if record.parent else ""
+    return InstanceState(
+        status, run=offset, offset=offset, moved=offset, debounced=debounced, parent=parent
+    )
 
 
 def _apply(state: InstanceState, record: InstanceRecord, offset: int) -> None:
@@ -221,7 +215,7 @@ def _apply(state: InstanceState, record: InstanceRecord, offset: int) -> None:
     before, state.status = state.status, _status_after(state.status, record)
     if isinstance(record, _MOVING):
         state.moved = offset
-    if change := _CHANGES.get(type(record)):
+    if change := CHANGES.get(type(record)):
         change(state, record, offset)
     if state.status is not Status.QUEUED:
         state.debounced = False
@@ -236,77 +230,6 @@ def _status_after(status: Status, record: InstanceRecord) -> Status:
     if isinstance(record, TerminateRequested) and record.rollback:
         return Status.RUNNING
     return _TRANSITIONS.get(type(record), {}).get(status, status)
-
-
-def _attempt_ended(state: InstanceState, record: _EndRecord, _offset: int) -> None:
-    step = state.steps.setdefault(step_key(record), StepState())
-    step.attempt, step.call, step.lost = record.attempt, record.call, 0
-    step.finished = not isinstance(record, AttemptFailed)
-
-
-def _attempt_started(state: InstanceState, record: AttemptStarted, _offset: int) -> None:
-    state.steps.setdefault(step_key(record), StepState()).lost += 1  # until its end is recorded
-
-
-def _wait_started(state: InstanceState, record: SleepStarted | WaitStarted, _offset: int) -> None:
-    state.steps[step_key(record)] = StepState(1, finished=False, call=record.call)
-
-
-def _time_is_up(state: InstanceState, record: TimerFired | WaitTimedOut, _offset: int) -> None:
-    state.steps.setdefault(step_key(record), StepState(1)).finished = True
-
-
-def _child_reported(state: InstanceState, record: ChildReported, _offset: int) -> None:
-    state.steps[step_key(record)] = StepState(1, finished=True, call=record.call)
-
-
-def _event_received(state: InstanceState, record: EventReceived, offset: int) -> None:
-    if record.event_id:
-        state.events[record.event_id] = offset
-
-
-def _cancelled(state: InstanceState, _record: CancelRequested, _offset: int) -> None:
-    state.cancelled = True
-
-
-def _resumed(state: InstanceState, _record: ResumeRequested, _offset: int) -> None:
-    for step in state.steps.values():
-        step.lost = 0  # whoever asked for it wants to see it tried again
-
-
-def _continued(state: InstanceState, record: InstanceContinued, offset: int) -> None:
-    state.run, state.cancelled = offset, False
-    state.steps.clear()
-    here = {name: at for name, at in state.events.items() if is_carried_over(record, at)}
-    state.events = {**dict.fromkeys(record.event_ids, -1), **here}
-
-
-def _restarted(state: InstanceState, record: RestartRequested, offset: int) -> None:
-    state.run, state.cancelled = offset, False
-    if record.from_step is None:
-        state.steps.clear()
-        state.events.clear()
-    elif (target := state.steps.get(_ref_key(record))) is not None:
-        kept = state.steps.items()
-        state.steps = {key: step for key, step in kept if step.call < target.call}
-
-
-_CHANGES: dict[type[InstanceRecord], Callable[[InstanceState, Any, int], None]] = {
-    StepSucceeded: _attempt_ended,
-    StepFailed: _attempt_ended,
-    AttemptFailed: _attempt_ended,
-    AttemptStarted: _attempt_started,
-    SleepStarted: _wait_started,
-    WaitStarted: _wait_started,
-    TimerFired: _time_is_up,
-    WaitTimedOut: _time_is_up,
-    ChildReported: _child_reported,
-    EventReceived: _event_received,
-    CancelRequested: _cancelled,
-    ResumeRequested: _resumed,
-    InstanceContinued: _continued,
-    RestartRequested: _restarted,
-}
 
 
 def _judge(
@@ -361,7 +284,9 @@ def _judge_event(state: InstanceState, record: EventReceived) -> Verdict:
     return Verdict.DUPLICATE_EVENT if record.event_id in state.events else Verdict.ACCEPTED
 
 
-def _judge_cancel(state: InstanceState, _record: CancelRequested) -> Verdict:
+def _judge_cancel(state: InstanceState, record: CancelRequested) -> Verdict:
+    if record.parent and record.parent != state.parent:
+        return Verdict.NO_EFFECT  # somebody else's instance of that id
     return Verdict.NO_EFFECT if state.cancelled else Verdict.ACCEPTED
 
 
@@ -375,7 +300,7 @@ def _judge_idled(state: InstanceState, record: InstanceIdled) -> Verdict:
 
 
 def _judge_restart(state: InstanceState, record: RestartRequested) -> Verdict:
-    known = record.from_step is None or _ref_key(record) in state.steps
+    known = record.from_step is None or target_of(record) in state.steps
     return Verdict.ACCEPTED if known else Verdict.UNKNOWN_STEP
 
 
@@ -396,9 +321,3 @@ _JUDGES: dict[type[InstanceRecord], Callable[[InstanceState, Any], Verdict]] = {
     InstanceIdled: _judge_idled,
     RestartRequested: _judge_restart,
 }
-
-
-def _ref_key(record: RestartRequested) -> StepKey:
-    assert record.from_step is not None
-    step = record.from_step
-    return StepKey(step.name, step.occurrence, step.kind)

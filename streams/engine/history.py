@@ -19,8 +19,9 @@ from stepwell.schemas.journal import (
     WaitStarted,
     WaitTimedOut,
 )
+from stepwell.streams.engine.changes import is_carried_over
 from stepwell.streams.engine.deliveries import kept_after_restart, step_key
-from stepwell.streams.engine.fold import is_carried_over, refold
+from stepwell.streams.engine.fold import refold
 from stepwell.streams.engine.names import StepKey
 from stepwell.streams.engine.run import Run
 from stepwell.streams.engine.state import InstanceState

@@ -46,6 +46,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def __init__(self) -> None:
         self._ready: deque[_Ready] = deque()
         self._draining = False
+        self._tasks: dict[asyncio.Task[Any], None] = {}
 
     def drain(self) -> None:
         """Run everything that is ready, and what that makes ready, until nothing is."""
@@ -90,7 +91,15 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     ) -> "asyncio.Task[Any]":
         """A task of this loop; eager starting is refused, since order must not depend on it."""
         options.pop("eager_start", None)
-        return asyncio.Task(coro, loop=self, name=name, context=context)
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+        return task
+
+    def cancel_tasks(self) -> None:
+        """Cancel every task that has not ended, in the order in which they were made."""
+        for task in list(self._tasks):
+            task.cancel()
 
     def get_debug(self) -> bool:
         """Always false: debug mode reads a clock."""

@@ -59,6 +59,8 @@ class InstanceState:
     """This run was asked to end."""
     debounced: bool = False
     """Queued until nothing has asked for it for a while."""
+    parent: str = ""
+    """The key of the instance whose child it is."""
     pending: int | None = None
     """The offset of a debounced creation that came while it ran: the next run begins there."""
 

@@ -2,5 +2,5 @@
 
 Reading order: `sources.py`, `github.py`, `webhooks.py`, `intake.py`, `app.py`, `server.py`.
 What is known of instances: `judging.py`, `timeline.py`, `ledger.py`; what is told to them:
-`requests.py`, `control.py`.
+`requests.py`, `control.py`, and over HTTP: `guards.py`, `api_bodies.py`, `api.py`.
 """

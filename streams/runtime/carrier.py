@@ -327,7 +327,7 @@ class Carrier:
 
     def _cancel(self, live: Live, effect: CancelStep) -> None:
         self.starts.cancel(live, effect.key)
-        if message := child_cancelled(effect, self._around.clock()):
+        if message := child_cancelled(effect, str(live.name), self._around.clock()):
             self._around.append_instance(*message)
 
     # --- time ---------------------------------------------------------------------------------

@@ -60,13 +60,13 @@ class Kin:
         if isinstance(record, TerminateRequested | RestartRequested | DeleteRequested):
             for child in self._carrier.awaited_children(key, offset):
                 cancel = CancelStep(child.key, (child.workflow, child.instance))
-                self._send(child_cancelled(cancel, record.at_ms))
+                self._send(child_cancelled(cancel, key.decode(), record.at_ms))
 
     def let_abandoned_go(self, key: bytes) -> None:
         """Repeat what a crash may have lost: the code of an ended instance gave up children."""
         for effect in self._carrier.replayed(key):
             if isinstance(effect, CancelStep):
-                self._send(child_cancelled(effect, self._around.clock()))
+                self._send(child_cancelled(effect, key.decode(), self._around.clock()))
 
     def _send(self, message: Message | None) -> None:
         if message is not None:

@@ -28,11 +28,12 @@ def child_created(effect: StartChild, key: InstanceKey, run: int, lane: str, at_
     return child.encode(), codec.encode(created)
 
 
-def child_cancelled(effect: CancelStep, at_ms: int) -> Message | None:
+def child_cancelled(effect: CancelStep, parent: str, at_ms: int) -> Message | None:
     """The request to a child whose parent does not wait for it any more."""
     if effect.child is None:
         return None
-    request = CancelRequested(at_ms, reason="its parent does not wait for it any more")
+    reason = "its parent does not wait for it any more"
+    request = CancelRequested(at_ms, reason, parent=parent)
     return InstanceKey(*effect.child).encode(), codec.encode(request)
 
 

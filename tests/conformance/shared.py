@@ -1,8 +1,19 @@
 """The workflows of the subset that also runs through a real worker; all of them in one worker."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from stepwell.streams import NonRetryableError, Retries, Step, StepError, Workflow, WorkflowEvent
+from stepwell.streams import (
+    NonRetryableError,
+    Retries,
+    Step,
+    StepError,
+    Workflow,
+    WorkflowEvent,
+    Workflows,
+)
+from stepwell.streams.settings import Settings
 
 SOON = Retries(limit=2, delay="50 ms", backoff="constant")
 
@@ -67,3 +78,9 @@ class Endless(Workflow, name="conform-endless"):
 
 
 SHARED: tuple[type[Workflow], ...] = (Ordered, Listening, Failing, Family, Endless)
+
+
+@asynccontextmanager
+async def shared(_settings: Settings) -> AsyncIterator[Workflows]:
+    """What `worker.workflows` names."""
+    yield Workflows([(workflow, None) for workflow in SHARED])

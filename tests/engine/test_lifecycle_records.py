@@ -22,6 +22,7 @@ from stepwell.schemas.journal import (
     InstanceStarted,
     TimerFired,
 )
+from stepwell.schemas.parts import Parent
 from stepwell.streams.engine.effects import CancelStep, Continue
 from stepwell.streams.engine.execution import Execution
 from stepwell.streams.engine.fold import AS_REQUESTED, Verdict, fold, refold
@@ -67,15 +68,19 @@ def test_a_pause_for_another_reason_holds_whatever_the_status() -> None:
     assert Journal(CREATED, paused(reason="diverged")).status is Status.PAUSED
 
 
-def test_a_pause_that_was_asked_for_outlives_the_run() -> None:
-    journal = Journal(CREATED, PauseRequested(0), InstanceContinued(1, 0, 0, {}))
-    assert journal.status is Status.WAITING_FOR_PAUSE
+def test_a_run_that_is_to_pause_does_not_continue_as_another_one() -> None:
+    for pause in ((), (paused(),)):
+        journal = Journal(CREATED, PauseRequested(0), *pause, InstanceContinued(1, 0, 0, {}))
+        assert journal.verdicts[-1] is Verdict.NO_EFFECT
+        assert journal.status is (Status.PAUSED if pause else Status.WAITING_FOR_PAUSE)
 
 
-def test_a_paused_run_does_not_continue_as_another_one() -> None:
-    journal = Journal(CREATED, PauseRequested(0), paused(), InstanceContinued(1, 0, 0, {}))
-    assert journal.verdicts[-1] is Verdict.NO_EFFECT
-    assert journal.status is Status.PAUSED
+def test_a_row_left_over_from_the_run_before_does_not_pause_this_one() -> None:
+    state = refold(None, Entry(1, CREATED))
+    for offset, record in ((2, PauseRequested(0)), (9, InstanceContinued(1, 0, 0, {}))):
+        state = refold(state, Entry(offset, record))
+    assert state is not None
+    assert state.status is Status.RUNNING
 
 
 def test_a_queued_instance_that_only_waits_is_shown_as_waiting() -> None:
@@ -163,6 +168,14 @@ async def test_a_child_that_was_given_up_is_cancelled_again_until_it_has_reporte
 
 async def detaches(event: Any, step: Any) -> Any:
     await step.race(step.sleep("nap", 10), step.child("child", "other", detach=True))
+
+
+def test_a_parent_cancels_its_own_children_only() -> None:
+    parent = Parent("parent/one", 1, "child", 1, 1, awaited=True)
+    child = InstanceCreated(None, 0, parent=parent)
+    stranger, own = CancelRequested(0, parent="other/two"), CancelRequested(0, parent=parent.key)
+    assert Journal(child, stranger, own).verdicts[1:] == [Verdict.NO_EFFECT, Verdict.ACCEPTED]
+    assert Journal(CREATED, own).verdicts[1:] == [Verdict.NO_EFFECT]
 
 
 async def test_a_detached_child_is_never_cancelled() -> None:
