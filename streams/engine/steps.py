@@ -18,6 +18,7 @@ from stepwell.streams.engine.errors import ContinueAsNew, InvalidDefinition
 from stepwell.streams.engine.names import (
     check_event_type,
     check_instance_id,
+    check_step_name,
     check_workflow_name,
 )
 from stepwell.streams.engine.racing import RaceResult, all_of, first_of
@@ -159,7 +160,7 @@ class Steps(Step):
 
     def patched(self, name: str) -> bool:
         """`Step.patched`."""
-        return self._execution.patched(name)
+        return self._execution.patched(check_step_name(name))
 
     def now(self) -> datetime:
         """`Step.now`."""

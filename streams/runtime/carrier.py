@@ -46,14 +46,14 @@ from stepwell.streams.engine.effects import (
     StartSleep,
     StartWait,
 )
-from stepwell.streams.engine.errors import Diverged
+from stepwell.streams.engine.errors import Diverged, ResultTooLarge, describe_error
 from stepwell.streams.engine.execution import Execution
 from stepwell.streams.engine.history import History
 from stepwell.streams.engine.names import StepKey
 from stepwell.streams.engine.state import InstanceState, Status
 from stepwell.streams.runtime.alarms import Alarms, Due
 from stepwell.streams.runtime.live import Live
-from stepwell.streams.runtime.recording import record_of
+from stepwell.streams.runtime.recording import fitting, record_of
 from stepwell.streams.runtime.relatives import child_cancelled, child_created
 from stepwell.streams.runtime.rows import (
     DIVERGED,
@@ -308,22 +308,25 @@ class Carrier:
     def _record(self, live: Live, effect: Effect) -> None:
         record = record_of(effect, self._stamp(live.state), live)
         try:
-            self._append(live.name, record)
-        except NotSerialisable as error:
-            self._fail(live, f"{type(record).__name__}: {error}")
+            raw = fitting(codec.encode(record))
+        except (NotSerialisable, ResultTooLarge) as error:
+            self._fail(live, type(record).__name__, error)
+        else:
+            self._around.append(self._partition, live.key, raw)
 
     def _start_child(self, live: Live, effect: StartChild) -> None:
         lane, now_ms = live.created.lane, self._around.clock()
         try:
-            message = child_created(effect, live.name, live.state.run, lane, now_ms)
-        except NotSerialisable as error:
-            self._fail(live, f"the parameters of {effect.key}: {error}")
-        else:
-            self._around.append_instance(*message)
+            key, raw = child_created(effect, live.name, live.state.run, lane, now_ms)
+            self._around.append_instance(key, fitting(raw))
+        except (NotSerialisable, ResultTooLarge) as error:
+            self._fail(live, f"the parameters of {effect.key}", error)
 
-    def _fail(self, live: Live, message: str) -> None:
-        error = ErrorInfo("NotSerialisable", message)
-        self._append(live.name, InstanceErrored(*self._stamp(live.state), error))
+    def _fail(self, live: Live, what: str, error: Exception) -> None:
+        """What the code asks to be recorded cannot be: that ends the instance, and says so."""
+        info = describe_error(error)
+        info = ErrorInfo(info.name, f"{what}: {info.message}")
+        self._append(live.name, InstanceErrored(*self._stamp(live.state), info))
 
     def _cancel(self, live: Live, effect: CancelStep) -> None:
         self.starts.cancel(live, effect.key)

@@ -20,6 +20,8 @@ from stepwell.streams.engine.effects import (
     StartWait,
     Terminate,
 )
+from stepwell.streams.engine.errors import ResultTooLarge
+from stepwell.streams.engine.limits import RESULT_BYTES_MAX
 from stepwell.streams.runtime.live import Live
 
 EVENT_IDS_KEPT = 100
@@ -70,3 +72,10 @@ def _continued(effect: Continue, stamp: tuple[int, int, int], live: Live) -> Ins
     return InstanceContinued(
         *stamp, effect.params, seen[-1] if seen else -1, kept, taken[-EVENT_IDS_KEPT:]
     )
+
+
+def fitting(raw: bytes) -> bytes:
+    """An encoded record as it is; raises `ResultTooLarge` when the journal would not take it."""
+    if len(raw) > RESULT_BYTES_MAX:
+        raise ResultTooLarge(len(raw))
+    return raw
