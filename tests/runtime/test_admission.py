@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -242,6 +243,7 @@ def test_keys_that_nobody_uses_any_more_are_forgotten() -> None:
     assert len(door.gate._workflows["embed"].lines) < 100
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_in_line_are_served_in_their_order() -> None:
     door = Door(running_max=100)
     places = Places(key=str, running_max_per_key=1)

@@ -22,7 +22,13 @@ PLANTED_SEEDS = 1_000
 FAILURES = (AssertionError, KeyError, StopIteration)
 
 
-@pytest.mark.parametrize("first_seed", range(0, SEEDS, 50))
+@pytest.mark.parametrize(
+    "first_seed",
+    [
+        pytest.param(first, marks=[pytest.mark.slow] if first >= SEEDS // 2 else [])
+        for first in range(0, SEEDS, 50)
+    ],
+)
 def test_every_crash_schedule_ends_as_if_nothing_had_happened(first_seed: int) -> None:
     for seed in range(first_seed, first_seed + 50):
         run_seed(seed)
