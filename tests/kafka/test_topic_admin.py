@@ -67,7 +67,8 @@ async def test_what_is_there_is_described(kafka_bootstrap, topics):
     assert [finding.state for finding in before] == [None] * len(topics.facts())
     assert before[0].problem == f"topic {topics.events} does not exist"
     await ensure_topics(kafka_bootstrap, topics.facts(), 1)
-    events, *_, changelog, _ = await inspect_topics(kafka_bootstrap, topics.facts())
+    found = {it.facts.name: it for it in await inspect_topics(kafka_bootstrap, topics.facts())}
+    events, changelog = found[topics.events], found[topics.history_changelog]
     assert (events.problem, changelog.problem) == ("", "")
     assert events.state.partitions == 3
     assert events.state.retention_ms == 7 * DAY_MS
