@@ -266,9 +266,9 @@ class PartitionOwner:
                 self.carrier.advance(key, state, record)
 
     def _change_status(self, key: bytes, state: InstanceState, record: InstanceRecord) -> None:
-        if ended := ended_as(record):
-            self._end(key, record, ended)
-        header = self._put_header(key, state, record)
+        ended = ended_as(record)
+        created = self._end(key, record, ended) if ended else None
+        header = self._put_header(key, state, record, created)
         self._around.announce(InstanceKey.decode(key), state, record)
         if self.phase is Phase.ACTIVE:
             if ended:
@@ -276,11 +276,12 @@ class PartitionOwner:
             else:
                 self.carrier.advance(key, state, record)
 
-    def _end(self, key: bytes, record: InstanceRecord, ended: Status) -> None:
+    def _end(self, key: bytes, record: InstanceRecord, ended: Status) -> InstanceCreated:
         created = self._created(key)
         self.carrier.drop(key)
         self._folding.pop(key, None)
         self._kin.ended(key, created, ended, record)
+        return created
 
     def _forget(self, key: bytes, record: InstanceRecord) -> None:
         """Deleted or purged: nothing is kept."""
@@ -300,7 +301,13 @@ class PartitionOwner:
 
     # --- rows ---------------------------------------------------------------------------------
 
-    def _put_header(self, key: bytes, state: InstanceState, record: InstanceRecord) -> Header:
+    def _put_header(
+        self,
+        key: bytes,
+        state: InstanceState,
+        record: InstanceRecord,
+        created: InstanceCreated | None = None,
+    ) -> Header:
         if self.phase is not Phase.ACTIVE:
             self._doubtful.add(key)
             wake_at_ms = None  # for the first look
@@ -311,7 +318,9 @@ class PartitionOwner:
                 history = load(self._rows, key)
                 wake_at_ms = history.earliest_wake_ms() if history else None
         elif state.debounced or state.status.terminal:
-            created = record if isinstance(record, InstanceCreated) else self._created(key)
+            if isinstance(record, InstanceCreated):
+                created = record
+            created = created or self._created(key)
             wake_at_ms = rests_until_ms(key, state, created, record.at_ms, self._around)
         else:
             wake_at_ms = None
