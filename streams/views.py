@@ -137,3 +137,11 @@ class Check:
     ok: bool
     detail: str
     advice: str = ""
+
+
+def plain(value: object) -> str:
+    """What JSON has no word for, in a few."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    shape = getattr(value, "shape", None)  # a numpy array, which is slow to import for this
+    return str(value) if shape is None else f"{getattr(value, 'dtype', '')}{list(shape)}"

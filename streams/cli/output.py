@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 import click
 
+from stepwell.streams.views import plain
+
 BLANKS = re.compile(r"\s+")
 UNSAFE = re.compile(
     "["
@@ -66,7 +68,4 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    shape = getattr(value, "shape", None)  # a numpy array, which is slow to import for this
-    return str(value) if shape is None else f"{getattr(value, 'dtype', '')}{list(shape)}"
+    return plain(value)

@@ -21,7 +21,7 @@ from stepwell.streams.gateway.bodies import read_body
 from stepwell.streams.gateway.control import Control
 from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.problems import Problem, Reason, refused, unavailable
-from stepwell.streams.views import InstanceDetails
+from stepwell.streams.views import InstanceDetails, plain
 
 log = structlog.get_logger(__name__)
 
@@ -166,13 +166,5 @@ def _key(request: web.Request) -> InstanceKey:
 
 
 def _json(status: HTTPStatus, value: object, headers: dict[str, str] | None = None) -> web.Response:
-    body = orjson.dumps(value, default=_plain)
+    body = orjson.dumps(value, default=plain)
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
-
-
-def _plain(value: object) -> str:
-    """What JSON has no word for, in a few; as the command line prints it."""
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    shape = getattr(value, "shape", None)  # a numpy array
-    return str(value) if shape is None else f"{getattr(value, 'dtype', '')}{list(shape)}"

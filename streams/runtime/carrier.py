@@ -81,7 +81,6 @@ class Carrier:
         self._around = around
         self._live: dict[bytes, Live] = {}
         self._idle: OrderedDict[bytes, None] = OrderedDict()
-        self._epoch = -1
         self.starts = Starts(partition, around, self._granted)
         self.alarms = Alarms(around.clock, around.call_later, self._ring)
 
@@ -90,7 +89,6 @@ class Carrier:
 
     def begin(self, epoch: int, claims: Sequence[int]) -> None:
         """The partition is ours, and was claimed at these offsets before."""
-        self._epoch = epoch
         self.starts.begin(epoch, claims)
 
     def stop(self, *, cancel_bodies: bool) -> None:
@@ -125,7 +123,7 @@ class Carrier:
         live = self._live.get(key)
         if isinstance(record, InstanceCreated):
             if state.run == state.offset:  # otherwise it waits until this run has ended
-                self._carry(key, History.of(state, record), woken=False)
+                self.carry(key, History.of(state, record), woken=False)
         elif isinstance(record, RestartRequested | InstanceContinued):
             self.drop(key)
             self.carry_on(key)
@@ -142,7 +140,7 @@ class Carrier:
         if history is None:  # a frozen worker that is no owner any more wrote its header late
             self._rows.delete_header(key)
         else:
-            self._carry(key, history, woken=True)
+            self.carry(key, history, woken=True)
 
     def awaited_children(self, key: bytes, before: int) -> list[StartChild]:
         """The children that an instance waited for before an offset, in memory or not."""
@@ -199,7 +197,8 @@ class Carrier:
         else:
             self._obey(live, effects)
 
-    def _carry(self, key: bytes, history: History, *, woken: bool) -> None:
+    def carry(self, key: bytes, history: History, *, woken: bool) -> None:
+        """Replay an instance from its history; `woken` says that it has run before."""
         state, created, name = history.state, history.created, InstanceKey.decode(key)
         assert state is not None
         assert created is not None
@@ -243,7 +242,7 @@ class Carrier:
         live.execution.close()
 
     def _granted(self, key: bytes, run: int) -> None:
-        live, stamp = self._live.get(key), (run, self._epoch, self._around.clock())
+        live, stamp = self._live.get(key), (run, self.starts.epoch, self._around.clock())
         if live is None:
             self.starts.call(key)
         else:
@@ -358,12 +357,12 @@ class Carrier:
         if header.status is Status.WAITING:
             self.carry_on(key)
         elif header.status is Status.QUEUED:
-            self._append(name, InstanceStarted(header.run, self._epoch, now_ms))
+            self._append(name, InstanceStarted(header.run, self.starts.epoch, now_ms))
         elif header.status.terminal:
-            self._append(name, InstancePurged(header.run, self._epoch, now_ms))
+            self._append(name, InstancePurged(header.run, self.starts.epoch, now_ms))
 
     def _stamp(self, state: InstanceState) -> Stamp:
-        return state.run, self._epoch, self._around.clock()
+        return state.run, self.starts.epoch, self._around.clock()
 
     def _append(self, name: InstanceKey, record: InstanceRecord) -> None:
         self._around.append(self._partition, name.encode(), codec.encode(record))

@@ -43,12 +43,16 @@ class Kin:
 
     def refused(self, key: bytes, record: InstanceCreated) -> None:
         """A parent asks again after a crash, or has met somebody else's instance of that id."""
-        name, history = InstanceKey.decode(key), load(self._rows, key)
-        if record.parent is None or history is None or history.created is None:
-            return
+        if record.parent is None:
+            return  # the common case, a delivery that came again: nothing to look up
+        name = InstanceKey.decode(key)
         if not record.parent.awaited:
             self._send(child_exists(record.parent, name, record.at_ms))
-        elif history.created.parent != record.parent:
+            return
+        history = load(self._rows, key)
+        if history is None or history.created is None:
+            return
+        if history.created.parent != record.parent:
             self._send(child_refused(record.parent, name, record.at_ms))
         elif ended := ended_as(history.last):
             self.ended(key, history.created, ended, history.last)

@@ -183,7 +183,7 @@ class PartitionOwner:
         if now.rests and not (now.status is Status.WAITING and header.unsure):
             self._look_at(key, now)
         else:
-            self.carrier.carry_on(key)
+            self.carrier.carry(key, history, woken=True)
 
     def _doubt(self, key: bytes) -> None:
         """Nothing is carried yet: what follows from this record is for the first look."""
@@ -308,7 +308,8 @@ class PartitionOwner:
         record: InstanceRecord,
         created: InstanceCreated | None = None,
     ) -> Header:
-        if self.phase is not Phase.ACTIVE:
+        unsure = self.phase is not Phase.ACTIVE
+        if unsure:
             self._doubtful.add(key)
             wake_at_ms = None  # for the first look
         elif state.status is Status.WAITING:
@@ -325,9 +326,7 @@ class PartitionOwner:
         else:
             wake_at_ms = None
         reason = record.reason if isinstance(record, InstancePaused) else ""
-        header = Header.of(state, wake_at_ms, reason)
-        if self.phase is not Phase.ACTIVE:
-            header = replace(header, unsure=True)
+        header = Header.of(state, wake_at_ms, reason, unsure=unsure)
         self._rows.put_header(key, header.encode())
         return header
 

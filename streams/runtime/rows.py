@@ -78,9 +78,16 @@ class Header:
     """Written while nothing was carried: whoever carries on must look at the history."""
 
     @classmethod
-    def of(cls, state: InstanceState, wake_at_ms: int | None = None, reason: str = "") -> "Header":
+    def of(
+        cls,
+        state: InstanceState,
+        wake_at_ms: int | None = None,
+        reason: str = "",
+        *,
+        unsure: bool = False,
+    ) -> "Header":
         """The header that belongs to a state."""
-        return cls(state.status, state.run, state.offset, wake_at_ms, reason)
+        return cls(state.status, state.run, state.offset, wake_at_ms, reason, unsure)
 
     @property
     def rests(self) -> bool:

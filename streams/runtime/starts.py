@@ -42,17 +42,18 @@ class Starts:
         """Instances that stand in line and are not in memory."""
         self._placed: set[bytes] = set()
         """Those of them whose turn it is."""
-        self._epoch = -1
+        self.epoch = -1
+        """Of the claim under which the partition is ours."""
         self._claims: Sequence[int] = ()
         self.active = False
 
     def begin(self, epoch: int, claims: Sequence[int]) -> None:
         """The partition is ours, and was claimed at these offsets before."""
-        self._epoch, self._claims, self.active = epoch, claims, True
+        self.epoch, self._claims, self.active = epoch, claims, True
 
     def stamp(self, live: Live) -> Stamp:
         """How a record of this instance begins."""
-        return live.state.run, self._epoch, self._around.clock()
+        return live.state.run, self.epoch, self._around.clock()
 
     def submit(self, live: Live, step: RunStep) -> None:
         """Run a body as soon as it may; no-op when it is on its way."""
@@ -150,7 +151,7 @@ class Starts:
     def _run(self, live: Live, step: RunStep) -> None:
         live.submitted[step.key] = None
         run, lane = live.state.run, _lane(live.created)
-        job = Job(self, live.name, run, self._epoch, step, self._report, lane)
+        job = Job(self, live.name, run, self.epoch, step, self._report, lane)
         self._around.bodies.submit(job)
 
     def _report(self, job: Job, _record: InstanceRecord, raw: bytes) -> None:
