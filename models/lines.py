@@ -52,6 +52,14 @@ class Embedded:
     vector: Vector
 
 
+class Reader(Protocol):
+    """Where lines come from, such as a binary file."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """The next line, or the first `limit` bytes of it; nothing at the end."""
+        ...
+
+
 class Writer(Protocol):
     """Where vectors go; used as a context manager, which completes what was written."""
 
@@ -60,7 +68,7 @@ class Writer(Protocol):
         ...
 
 
-def read_texts(stream: IO[bytes], fields: Sequence[str] = ()) -> Iterator[Text | BadLine]:
+def read_texts(stream: Reader, fields: Sequence[str] = ()) -> Iterator[Text | BadLine]:
     """Lines of text, or with `fields` lines of JSON objects in which the text stands there."""
     for number in count(1):
         line = stream.readline(LINE_BYTES_MAX)

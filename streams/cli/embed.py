@@ -5,11 +5,13 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
+from stepwell.streams.cli.interrupts import Interrupts
 from stepwell.streams.cli.invocation import (
     ExitCode,
     Invocation,
@@ -67,10 +69,11 @@ def embed(  # noqa: PLR0913 - one for each option
         _embedder(invocation, name) as embedder,
         _writer(output, embedder.dimension) as writer,
         _bar(shown=output is not None or not sys.stdout.isatty()) as bar,
+        Interrupts() as interrupts,
     ):
         submit = embedder.submit_query if query else embedder.submit
-        results = embed_lines(read_texts(source, fields), submit)
-        written, bad = _write(results, writer, bar, source)
+        results = embed_lines(read_texts(_Input(source, interrupts), fields), submit)
+        written, bad = _write(results, _Output(writer, interrupts), bar, source)
         if bad and output and output.suffix == NPY:
             raise click.ClickException(f"{bad} lines have no vector; {output} is not written")
     if embedder.texts_truncated:
@@ -78,6 +81,32 @@ def embed(  # noqa: PLR0913 - one for each option
     if bad:
         click.echo(f"{bad} of {written + bad} lines have no vector", err=True)
         click.get_current_context().exit(ExitCode.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """Lines that Ctrl-C need not wait for."""
+
+    stream: IO[bytes]
+    interrupts: Interrupts
+
+    def readline(self, limit: int, /) -> bytes:
+        """The next line, or the first `limit` bytes of it."""
+        with self.interrupts.allowed():
+            return self.stream.readline(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """A place for vectors; Ctrl-C need not wait for its reader."""
+
+    writer: "Writer"
+    interrupts: Interrupts
+
+    def write(self, embedded: "Embedded") -> None:
+        """Takes the next vector."""
+        with self.interrupts.allowed():
+            self.writer.write(embedded)
 
 
 def _write(
