@@ -15,10 +15,8 @@ from stepwell.schemas.journal import InstanceKey
 from stepwell.schemas.parts import Lane
 from stepwell.streams.engine.durations import to_ms
 from stepwell.streams.engine.places import Places, Rate
+from stepwell.streams.runtime.alarms import CallLater
 from stepwell.streams.runtime.clock import Clock
-
-CallLater = Callable[[float, Callable[[], None]], object]
-"""Calls a function after so many seconds, in a turn of its own, as `loop.call_later` does."""
 
 LINES_KEPT_MIN = 64
 """Fewer lines than this are not worth looking through for idle ones."""
@@ -235,7 +233,7 @@ class Gate:
             ticket = self._grant(*first, now_ms)
             if ticket is not entering:
                 self._untold.add(ticket)
-                self._call_later(0.0, partial(self._tell, ticket))
+                self._call_later(0, partial(self._tell, ticket))
 
     def _candidates(self, now_ms: int) -> Iterator[tuple[_Line, int]]:
         """For each turn the line whose first ticket came before those of other workflows."""
@@ -288,7 +286,7 @@ class Gate:
                 first(now_ms)
             self._hand_out(now_ms)
 
-        self._call_later(wait_ms / 1000, due)
+        self._call_later(wait_ms, due)
 
     def _refusal(self, line: _Line, ticket: Ticket, now_ms: int) -> str:
         if self.running >= self._running_max:

@@ -65,6 +65,11 @@ class MicroBatcher(Generic[T, R]):
         self._closing = False
         self._flusher: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many items are in no call yet."""
+        return len(self._waiting)
+
     async def submit(self, item: T) -> R:
         """The answer to `item`; waits for room first. A cancelled caller's item is dropped."""
         async with self._slots:

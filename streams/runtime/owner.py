@@ -31,6 +31,7 @@ from stepwell.streams.runtime.carrier import Carrier
 from stepwell.streams.runtime.claims import Claims
 from stepwell.streams.runtime.headers import header_of, rests_until_ms
 from stepwell.streams.runtime.kin import Kin
+from stepwell.streams.runtime.retelling import Retelling
 from stepwell.streams.runtime.rows import Header, Rows, delete_rows, dropped_offsets, load
 from stepwell.streams.runtime.surroundings import Surroundings
 
@@ -71,6 +72,7 @@ class PartitionOwner:
         self._claims = Claims(rows)
         self.carrier = Carrier(partition, rows, around)
         self._kin = Kin(rows, self.carrier, around)
+        self._retelling = Retelling(rows, around.announce)
         self._folding: dict[bytes, InstanceState] = {}
         """States of instances while records are only folded and nothing is carried."""
         self._doubtful: set[bytes] = set()
@@ -127,6 +129,7 @@ class PartitionOwner:
             self.phase = Phase.ACTIVE
             self._folding.clear()
             self._doubtful.clear()
+            self._retelling.over()
             self.carrier.begin(self._claims.partition.epoch, self._claims.lost)
             self._begin_sweep(self._activate)
         elif self.phase is Phase.ACTIVE and not is_ours:
@@ -198,13 +201,14 @@ class PartitionOwner:
     def _rewrite(self, offset: int, key: bytes, record: InstanceRecord) -> bool:
         """Write a redelivered record's rows again: they may not have reached the changelog.
 
-        What followed from it may be lost as well: relatives are told again.
+        What followed from it may be lost as well: relatives, and the world, are told again.
         """
         raw = self._rows.history_row(key, offset)
         if raw is None:
             return False
         self._rows.put_history(key, offset, raw)
         self._doubt(key)
+        self._retelling.tell(offset, key, record)
         self._kin.created(key, record)
         self._kin.let_children_go(offset, key, record)
         if ended := ended_as(record):
@@ -222,7 +226,7 @@ class PartitionOwner:
         self._kin.let_children_go(offset, key, record)
         state = folded.state
         if state is None:
-            self._forget(key, record)
+            self._forget(offset, key, record)
             return
         self._rows.put_history(key, offset, value)
         if self.phase is not Phase.ACTIVE:
@@ -257,7 +261,7 @@ class PartitionOwner:
             for offset in dropped_offsets(self._rows, key, history, record):
                 self._rows.delete_history(key, offset)
         header = self._put_header(key, state, record)
-        self._around.announce(InstanceKey.decode(key), state, record)
+        self._around.announce(InstanceKey.decode(key), state.status, state.offset, record)
         self._kin.created(key, record)
         if self.phase is Phase.ACTIVE:
             if header.wake_at_ms is not None:
@@ -269,7 +273,7 @@ class PartitionOwner:
         ended = ended_as(record)
         created = self._end(key, record, ended) if ended else None
         header = self._put_header(key, state, record, created)
-        self._around.announce(InstanceKey.decode(key), state, record)
+        self._around.announce(InstanceKey.decode(key), state.status, state.offset, record)
         if self.phase is Phase.ACTIVE:
             if ended:
                 self._look_at(key, header)
@@ -283,7 +287,7 @@ class PartitionOwner:
         self._kin.ended(key, created, ended, record)
         return created
 
-    def _forget(self, key: bytes, record: InstanceRecord) -> None:
+    def _forget(self, offset: int, key: bytes, record: InstanceRecord) -> None:
         """Deleted or purged: nothing is kept."""
         history = load(self._rows, key)
         self.carrier.drop(key)
@@ -291,7 +295,7 @@ class PartitionOwner:
         if history and history.state and history.created and not history.state.status.terminal:
             self._kin.ended(key, history.created, Status.TERMINATED, record)
         delete_rows(self._rows, key)
-        self._around.announce(InstanceKey.decode(key), None, record)
+        self._around.announce(InstanceKey.decode(key), None, offset, record)
 
     def _refuse(self, key: bytes, record: InstanceRecord, *, known: bool) -> None:
         if isinstance(record, DeleteRequested | InstancePurged | InstanceStarted) and not known:

@@ -1,7 +1,7 @@
 """The workflows that a worker carries: by name, each with its bindings and its triggers."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stepwell.schemas import codec
 from stepwell.streams.engine.errors import InvalidDefinition
@@ -14,7 +14,11 @@ from stepwell.streams.engine.triggers import (
 from stepwell.streams.engine.workflow import Workflow
 from stepwell.streams.runtime.schedules import Plan, Schedule, plan_of, schedule_created
 
+if TYPE_CHECKING:
+    from stepwell.streams.metrics import Metrics
+
 T = TypeVar("T")
+Measure = Callable[["Metrics"], None]
 
 
 class Workflows:
@@ -23,7 +27,14 @@ class Workflows:
     The workflow that carries cron triggers is always among them.
     """
 
-    def __init__(self, bound: Iterable[tuple[type[Workflow], Any]] = ()) -> None:
+    def __init__(
+        self,
+        bound: Iterable[tuple[type[Workflow], Any]] = (),
+        *,
+        measure: "Measure | None" = None,
+    ) -> None:
+        """`measure` is called once with the worker's metrics: bindings may be added to them."""
+        self.measure = measure
         self._bound: dict[str, tuple[type[Workflow], Any]] = {}
         self.add(Schedule, self._is_scheduled)
         for workflow, env in bound:
@@ -37,6 +48,11 @@ class Workflows:
                 f"two workflows are named {workflow.name!r}: {_place(other)} and {_place(workflow)}"
             )
         self._bound[workflow.name] = (workflow, env)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all."""
+        return tuple(self._bound)
 
     def create(self, name: str) -> Workflow | None:
         """A fresh object of the workflow, or None when there is none of that name."""

@@ -1,4 +1,4 @@
-"""Starts the step bodies of one partition: those that have a place, and suspects one at a time."""
+"""Starts the step bodies of one partition: those that have a place, and suspects few at a time."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -62,7 +62,7 @@ class Starts:
             return
         if self._is_suspect(live):
             live.suspected[key] = None
-            start = partial(self._start_alone, live, step)
+            start = partial(self._start_suspect, live, step)
             self._around.isolation.enter((id(live), key), start, self._around.clock())
         elif self._has_place(live):
             self._run(live, step)
@@ -137,8 +137,17 @@ class Starts:
         moved = live.state.moved
         return sum(claim > moved for claim in self._claims) >= SUSPECT_AFTER_CLAIMS
 
-    def _start_alone(self, live: Live, step: RunStep) -> None:
-        """No other suspect of the worker runs: record the start; once that is read, run it."""
+    def _start_suspect(self, live: Live, step: RunStep, is_alone: bool) -> None:
+        """If it runs alone its start is recorded first, and it runs once that is read.
+
+        Of several nobody could say which one took the worker down: nothing is held against them.
+        """
+        if not is_alone:
+            if self._has_place(live):
+                self._run(live, step)
+            else:  # it stands in line like any other
+                self._leave_isolation(live, step.key)
+            return
         (name, occurrence, kind), (run, epoch, now_ms) = step.key, self.stamp(live)
         attempt = step.attempt
         self.append(live, AttemptStarted(run, name, occurrence, attempt, epoch, now_ms, kind))

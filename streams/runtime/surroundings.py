@@ -8,7 +8,7 @@ from stepwell.schemas.journal import InstanceKey, InstanceRecord
 from stepwell.schemas.parts import Retention
 from stepwell.streams.engine.fold import Verdict
 from stepwell.streams.engine.names import StepKey
-from stepwell.streams.engine.state import InstanceState
+from stepwell.streams.engine.state import Status
 from stepwell.streams.engine.workflow import Workflow
 from stepwell.streams.runtime.admission import Gate
 from stepwell.streams.runtime.alarms import CallLater
@@ -40,13 +40,13 @@ class Announce(Protocol):
     """Tells the rest of the world that the status of an instance is another one now."""
 
     def __call__(
-        self, key: InstanceKey, state: InstanceState | None, record: InstanceRecord
+        self, key: InstanceKey, status: Status | None, offset: int, record: InstanceRecord
     ) -> None:
-        """Told of the record that changed it; no state: the instance is gone."""
+        """Told of the record that changed it, and where that lies; None: the instance is gone."""
         ...
 
 
-def _nobody(key: InstanceKey, state: InstanceState | None, record: InstanceRecord) -> None:
+def _nobody(key: InstanceKey, status: Status | None, offset: int, record: InstanceRecord) -> None:
     """Announces to nobody."""
 
 

@@ -16,7 +16,7 @@ from stepwell.schemas.journal import (
 )
 from stepwell.streams.engine.deliveries import step_key
 from stepwell.streams.engine.names import StepKey
-from stepwell.streams.gateway.control import Visit
+from stepwell.streams.gateway.folding import Visit
 from stepwell.streams.gateway.judging import Judgement
 from stepwell.streams.gateway.ledger import Ledger
 from stepwell.streams.kafka.publisher import Position

@@ -46,10 +46,6 @@ class Timers:
         """Call a function after so many milliseconds."""
         return self.call_at(self._clock.now_ms + ms, function)
 
-    def call_later_s(self, seconds: float, function: Callable[[], object]) -> Timer:
-        """Call a function after so many seconds."""
-        return self.call_later(round(seconds * 1000), function)
-
     def call_soon(self, function: Callable[[], object]) -> Timer:
         """Call a function in a later turn."""
         return self.call_later(0, function)

@@ -76,7 +76,7 @@ class Worker:
             clock=clock,
             observe=lambda _key, _record, _verdict: None,
             worker=f"worker-{number}",
-            gate=Gate(RUNNING_MAX, clock, timers.call_later_s),
+            gate=Gate(RUNNING_MAX, clock, timers.call_later),
             followers=deployment.workflows.followers,
             retention=KEPT,
             in_memory_max=in_memory_max,

@@ -11,6 +11,7 @@ from stepwell.schemas import codec
 from stepwell.schemas.commands import EventReceived, RestartRequested
 from stepwell.schemas.journal import InstanceCreated, InstanceKey
 from stepwell.streams.gateway.control import Control
+from stepwell.streams.gateway.folding import FoldedJournal
 from stepwell.streams.gateway.judging import Judgement
 from stepwell.streams.runtime.bodies import Job
 from stepwell.streams.runtime.registry import Workflows
@@ -58,7 +59,8 @@ class World:
         self._numbers = itertools.count(1)
         self._news = asyncio.Event()
         journal = self.journal
-        self.control = Control(journal, journal.follow, clock=self.clock, new_id=self.new_id)
+        judging = FoldedJournal(journal.follow)
+        self.control = Control(journal, judging, clock=self.clock, new_id=self.new_id)
         self._workers = 0
         self.worker = self._start_worker()
 

@@ -41,7 +41,7 @@ class Bench:
             clock=system_clock,
             observe=lambda _key, _record, _verdict: None,
             worker="bench",
-            gate=Gate(10, system_clock, loop.call_later),
+            gate=Gate(10, system_clock, lambda ms, function: loop.call_later(ms / 1000, function)),
         )
         rows = SimulatedRows(Durable())
         self.instances = Instances(lambda _: rows, self.bodies, around, lambda _r, _f: None)

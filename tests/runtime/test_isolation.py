@@ -1,5 +1,6 @@
 """A body that takes its worker down is found, and its innocent neighbours get done."""
 
+from functools import partial
 from typing import Any
 
 from stepwell.schemas import codec
@@ -121,12 +122,42 @@ def test_workers_that_give_their_partition_up_are_not_counted_as_dead() -> None:
     assert AttemptStarted not in kinds
 
 
-def test_one_suspect_at_a_time_and_a_slow_one_holds_the_others_up_for_a_minute_only() -> None:
+class Suspects:
+    """Some that want to run, and which of them were started, alone or not."""
+
+    def __init__(self, count: int) -> None:
+        self.isolation = Isolation()
+        self.started: list[tuple[int, bool]] = []
+        for number in range(count):
+            start = partial(self._start, number)
+            self.isolation.enter(number, start, now_ms=0)
+
+    def _start(self, number: int, is_alone: bool) -> None:
+        self.started.append((number, is_alone))
+
+
+def test_the_first_suspect_runs_alone_and_each_that_survives_lets_one_more_run() -> None:
+    suspects = Suspects(10)
+    assert suspects.started == [(0, True)]
+    suspects.isolation.leave(0, now_ms=10)
+    assert suspects.started[1:] == [(1, True), (2, False)]
+    suspects.isolation.leave(2, now_ms=20)
+    assert suspects.started[3:] == [(3, False), (4, False)]
+
+
+def test_a_slow_suspect_holds_the_others_up_for_a_minute_only() -> None:
+    suspects = Suspects(3)
+    suspects.isolation.tick(now_ms=ISOLATED_MS_MAX)
+    assert [number for number, _ in suspects.started] == [0, 1, 2]
+
+
+def test_one_that_leaves_as_soon_as_it_is_started_makes_room_for_the_next() -> None:
     isolation, started = Isolation(), []
-    for name in ("a", "b", "c"):
-        isolation.enter(name, lambda name=name: started.append(name), now_ms=0)
-    assert started == ["a"]
-    isolation.leave("a", now_ms=10)
-    assert started == ["a", "b"]
-    isolation.tick(now_ms=10 + ISOLATED_MS_MAX)
-    assert started == ["a", "b", "c"]
+
+    def start(number: int, _is_alone: bool) -> None:
+        started.append(number)
+        isolation.leave(number, now_ms=0)
+
+    for number in range(5_000):
+        isolation.enter(number, partial(start, number), now_ms=0)
+    assert started == list(range(5_000))

@@ -64,3 +64,8 @@ def test_a_second_workflow_of_a_name_is_refused_and_that_of_the_schedules_is_tak
     for workflow in (Other, Mine):
         with pytest.raises(InvalidDefinition, match="two workflows are named"):
             Workflows([(Import, None), (workflow, None)])
+
+
+def test_an_end_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InvalidDefinition, match="'completed' is not how an instance ends"):
+        on_workflow("import", "completed")

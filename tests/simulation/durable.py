@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from stepwell.schemas.journal import InstanceKey, InstanceRecord
+from stepwell.streams.engine.state import Status
+
 
 @dataclass
 class Durable:
@@ -11,6 +14,8 @@ class Durable:
     journal: list[tuple[bytes, bytes]] = field(default_factory=list)
     headers: dict[bytes, bytes] = field(default_factory=dict)
     history: dict[bytes, dict[int, bytes]] = field(default_factory=dict)
+    told: set[tuple[InstanceKey, int, Status | None]] = field(default_factory=set)
+    """The lifecycle events: of which instance, by the record that lies where, with which status."""
     committed: int = 0
     has_late_writes: bool = False
     """A worker that had lost the partition wrote rows: some may be of what is gone."""
@@ -22,7 +27,11 @@ class SimulatedRows:
     def __init__(self, durable: Durable) -> None:
         self._headers = dict(durable.headers)
         self._history = {key: dict(rows) for key, rows in durable.history.items()}
-        self.unacknowledged: dict[str, list[Callable[[], None]]] = {"headers": [], "history": []}
+        self.unacknowledged: dict[str, list[Callable[[], None]]] = {
+            "headers": [],
+            "history": [],
+            "lifecycle": [],
+        }
         self._durable = durable
 
     def header(self, key: bytes) -> bytes | None:
@@ -56,6 +65,12 @@ class SimulatedRows:
 
     def history(self, key: bytes) -> Iterable[tuple[int, bytes]]:
         return sorted(self._history.get(key, {}).items())
+
+    def announce(
+        self, key: InstanceKey, status: Status | None, offset: int, _record: InstanceRecord
+    ) -> None:
+        told = self._durable.told
+        self.unacknowledged["lifecycle"].append(lambda: told.add((key, offset, status)))
 
 
 def _put(rows: dict[bytes, dict[int, bytes]], key: bytes, offset: int, value: bytes) -> None:

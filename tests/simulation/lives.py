@@ -30,6 +30,7 @@ def run_life(seed: int) -> World:
     settled_ms = world.now_ms
     world.settle(promises.resume_paused)
     promises.check_rows(world)
+    promises.check_lifecycle(world)
     promises.check_memory(world)
     promises.check_instances(world, undisturbed, settled_ms)
     promises.check_purge(world)

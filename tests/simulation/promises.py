@@ -45,6 +45,10 @@ def check_rows(world: World) -> None:
             assert history.state == state, f"rows of {key} differ from the journal"
             again = load(SimulatedRows(durable), raw)  # a zombie may have left more
             assert again is not None, f"rows of {key} are lost on disk"
+            assert again.state is not None
+            if durable.has_late_writes:  # the row of an event that an earlier run has taken
+                taken = [name for name, at in state.events.items() if at < 0]
+                again.state.events |= dict.fromkeys(taken, -1)
             assert again.state == state, f"rows of {key} on disk differ from the journal"
             kept = durable.headers[raw] == worker.rows.header(raw)
             assert kept or durable.has_late_writes, f"{key}: a lost header"
@@ -59,6 +63,15 @@ def check_rows(world: World) -> None:
         ghosts = (durable.history.keys() | durable.headers.keys()) - {OWNER_KEY}
         ghosts -= {key.encode() for key in reference.states}
         assert durable.has_late_writes or not ghosts, f"rows of instances that are gone: {ghosts}"
+
+
+def check_lifecycle(world: World) -> None:
+    """The world was told of every change of a status."""
+    for reference, durable in zip(world.references(), world.durables, strict=True):
+        for key, changes in reference.changes.items():
+            for offset, status in changes:
+                told = (key, offset, status) in durable.told
+                assert told, f"{key} became {status} at {offset}, and nobody was told"
 
 
 def check_memory(world: World) -> None:

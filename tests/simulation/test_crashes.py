@@ -12,7 +12,7 @@ from stepwell.streams.engine.execution import Execution
 from stepwell.streams.engine.fold import Verdict
 from stepwell.streams.engine.mailbox import Mailbox
 from stepwell.streams.engine.names import StepKey
-from stepwell.streams.runtime import claims, kin, owner
+from stepwell.streams.runtime import claims, kin, owner, retelling
 from stepwell.streams.runtime.alarms import Alarms
 from stepwell.streams.runtime.starts import Starts
 from tests.simulation.lives import run_life
@@ -94,6 +94,11 @@ def rewrite_nothing(self: owner.PartitionOwner, offset: int, key: bytes, _record
     return self._rows.history_row(key, offset) is not None
 
 
+def no_retelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What redelivered records had changed is not announced again."""
+    monkeypatch.setattr(retelling.Retelling, "tell", lambda *_args: None)
+
+
 def a_forgotten_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """One alarm in ten is not set."""
     original, count = Alarms.set, iter(range(10**9))
@@ -154,6 +159,7 @@ def a_body_is_started_twice(monkeypatch: pytest.MonkeyPatch) -> None:
         no_fence,
         no_waiting_for_the_claim,
         no_rewriting_of_rows,
+        no_retelling,
         a_forgotten_alarm,
         an_event_delivered_twice,
         no_report_to_a_parent_that_asks_again,

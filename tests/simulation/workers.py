@@ -90,9 +90,7 @@ class Worker:
         self.unsent: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
         self.deferred: list[Callable[[], None]] = []
         self.position = self.durable.committed
-        self.gate = Gate(
-            world.places, lambda: world.now_ms, lambda s, f: self.call_later(round(s * 1000), f)
-        )
+        self.gate = Gate(world.places, lambda: world.now_ms, self.call_later)
         around = Surroundings(
             append=lambda to, key, value: self.unsent[to].append((key, value)),
             append_instance=lambda k, value: self.unsent[world.partition_of(k)].append((k, value)),
@@ -104,6 +102,7 @@ class Worker:
             observe=lambda _key, _record, _verdict: None,
             worker=f"worker-{number}",
             gate=self.gate,
+            announce=self.rows.announce,
             in_memory_max=1,
             retention=RETENTION,
         )
