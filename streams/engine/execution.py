@@ -126,17 +126,19 @@ class Execution:
 
     def replay(self, records: Sequence[InstanceRecord]) -> list[Effect]:
         """Start, deliver the recorded past, and give back only what is still to be done."""
-        for record in records:
-            if isinstance(record, PatchMarked):
-                self._patches[record.name] = record.call
         asked = [position for position, it in enumerate(records) if isinstance(it, _ASKED_FOR)]
         last = asked[-1] if asked else -1
-        self._replaying = last >= 0
+        self.recall(records if asked else ())
         self.start()
         for position, record in enumerate(records):
             self._replaying = position < last
             self.deliver(record)
         return self.outstanding()
+
+    def recall(self, past: Sequence[InstanceRecord]) -> None:
+        """What is delivered is of a recorded past: of patches it has only those marked there."""
+        self._patches = {it.name: it.call for it in past if isinstance(it, PatchMarked)}
+        self._replaying = bool(past)
 
     def deliver(self, record: InstanceRecord) -> list[Effect]:
         """Hand over one record and run on; raises `Diverged` when nobody asked for its step."""

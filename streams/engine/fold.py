@@ -222,6 +222,7 @@ def _apply(state: InstanceState, record: InstanceRecord, offset: int) -> None:
     if state.pending is not None and state.status in TERMINAL and before not in TERMINAL:
         state.run, state.moved, state.pending = state.pending, state.pending, None
         state.status, state.debounced = Status.QUEUED, True
+        state.cancelled, state.parent = False, ""  # as a fold that begins here has it
         state.steps.clear()
         state.events.clear()
 

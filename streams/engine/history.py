@@ -40,6 +40,8 @@ class History:
         self._roots: dict[int, InstanceCreated] = {}
         self._root = self._began = -1
         """The creation that counts, and what gave this run its parameters."""
+        self._before_pending: set[int] = set()
+        """What made it run before a debounced creation that is pending: that would replace it."""
 
     @classmethod
     def of(cls, state: InstanceState, created: InstanceCreated) -> "History":
@@ -53,6 +55,7 @@ class History:
     def take(self, entry: Entry) -> None:
         """Add an entry that the fold accepted."""
         record, before = entry.record, self.state.run if self.state else None
+        debounced = self.state is not None and self.state.debounced
         assert not isinstance(record, OwnerRecord)
         self.state = refold(self.state, entry)
         if self.state is None:
@@ -62,6 +65,10 @@ class History:
         elif self.state.run == before:
             self.records.append(record)
             self._offsets[id(record)] = entry.offset
+        if debounced and not self.state.debounced:
+            self._before_pending.add(entry.offset)
+        if self.state.pending == entry.offset:
+            self._before_pending.add(self.state.run)
         if self.state.run != before:
             self._begin_run(record)
 
@@ -84,7 +91,10 @@ class History:
         else:  # created, or a debounced creation whose turn it is now
             self._began = self._root = self.state.run
             self.created = self._roots[self._root]
+            self._roots = {self._root: self.created}  # with others, a fold of the rows goes astray
+            self.began_ms = self.created.at_ms
             self.records = []
+            self._before_pending.clear()
 
     @property
     def last(self) -> InstanceRecord:
@@ -98,7 +108,8 @@ class History:
         assert self.state is not None
         kept = {self._offsets[id(record)] for record in self.records}
         sent = {offset for offset in self.state.events.values() if offset >= 0}
-        return kept | sent | self._roots.keys() | {self.state.run, self._began}
+        begun = self._before_pending | {self.state.run, self._began}
+        return kept | sent | begun | self._roots.keys()
 
     @property
     def event_offsets(self) -> list[int]:

@@ -11,7 +11,9 @@ from stepwell.schemas.events import CloudEvent
 from stepwell.schemas.parts import Lane
 from stepwell.streams.engine.cron import check_cron
 from stepwell.streams.engine.durations import Duration, to_ms
+from stepwell.streams.engine.errors import InvalidDefinition
 from stepwell.streams.engine.names import check_event_type, check_instance_id
+from stepwell.streams.engine.state import TERMINAL
 
 _NAMESPACE = uuid.UUID("6f1d2a52-8d3e-5b5c-9d3c-0b6a3f2d7c11")
 
@@ -146,6 +148,14 @@ class WorkflowTrigger:
 
     workflow: str
     statuses: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for status in self.statuses:
+            if status not in TERMINAL:
+                raise InvalidDefinition(
+                    f"on_workflow: {status!r} is not how an instance ends; write one of "
+                    f"{', '.join(sorted(TERMINAL))}"
+                )
 
 
 def on_workflow(workflow: str, *statuses: str) -> WorkflowTrigger:

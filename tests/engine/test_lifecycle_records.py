@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import pytest
+
 from stepwell.schemas.commands import (
     CancelRequested,
     EventReceived,
     PauseRequested,
     RestartRequested,
     ResumeRequested,
+    TerminateRequested,
 )
 from stepwell.schemas.journal import (
     ChildReported,
@@ -106,6 +109,31 @@ def test_a_debounced_instance_that_has_begun_is_not_replaced_by_the_next_one() -
         journal = Journal(created, begin, created)
         assert journal.state is not None
         assert (journal.state.run, journal.state.pending) == (1, 3)
+
+
+FIRST, SECOND = (InstanceCreated({"n": n}, 0, debounce_ms=10) for n in (1, 2))
+STARTED, RESTART = InstanceStarted(1, 0, 0), RestartRequested(0)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (FIRST, STARTED, SECOND, RESTART),
+        (FIRST, STARTED, SECOND, InstanceContinued(1, 0, 0, {})),
+        (FIRST, STARTED, InstanceContinued(1, 0, 0, {}), SECOND, RESTART),
+        (FIRST, TerminateRequested(0), RESTART, SECOND, RESTART),
+    ],
+)
+def test_the_rows_that_a_debounced_instance_keeps_tell_what_waits_behind_it(
+    records: tuple[InstanceRecord, ...],
+) -> None:
+    journal = Journal(*records)
+    kept = History()
+    for offset, record in enumerate(records, 1):
+        if offset in journal.history.offsets:
+            kept.take(Entry(offset, record))
+    assert kept.state == journal.state
+    assert kept.created == journal.history.created
 
 
 def test_events_pass_into_the_next_run_unless_they_were_taken() -> None:
