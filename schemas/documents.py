@@ -1,9 +1,11 @@
 """What the vector index stores: a document, its removal, and what a search gives back."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ConfigDict
 
 Vector = npt.NDArray[np.float32]
 
@@ -26,6 +28,16 @@ class Document:
     def text(self) -> str:
         """The text that is embedded: title, blank line, body; either may be empty."""
         return "\n\n".join(part for part in (self.title.strip(), self.body.strip()) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """The vector of a text (float32, L2-normalised) and the id of the model that made it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
+
+    vector: Vector
+    model: str
 
 
 @dataclass(frozen=True, slots=True)

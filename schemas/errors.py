@@ -41,6 +41,7 @@ class JournalCorrupt(SchemaError):
     """A journal record cannot be read; `detail` names the field or the version."""
 
     detail: str
+    reason: RejectReason = RejectReason.DECODE
 
     def __str__(self) -> str:
         return self.detail

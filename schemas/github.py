@@ -8,18 +8,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepwell.schemas.cloudevents import RFC3339, schema_id
 from stepwell.schemas.documents import Document, Removal
+from stepwell.schemas.envelope import RFC3339, schema_id
 from stepwell.schemas.errors import EventRejected, RejectReason
 from stepwell.schemas.events import CloudEvent, Json
-
-BODY_BYTES_MAX = 256 * 1024
-TITLE_BYTES_MAX = 4 * 1024
-LABELS_MAX = 100
-LABEL_BYTES_MAX = 256
+from stepwell.schemas.texts import (
+    BODY_BYTES_MAX,
+    LABEL_BYTES_MAX,
+    LABELS_MAX,
+    TITLE_BYTES_MAX,
+    clean,
+    clip,
+)
 
 REPO = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_PIECE = 1024 * 1024
 
 TYPE_PREFIX = "com.github."
 # fmt: off
@@ -30,8 +33,15 @@ ISSUE_ACTIONS = frozenset({
 })
 # fmt: on
 MILESTONE_ACTIONS = frozenset({"created", "opened", "closed", "edited", "deleted"})
+COMMENT_ACTIONS = frozenset({"created", "edited", "deleted"})
 REMOVALS = frozenset(
-    TYPE_PREFIX + name for name in ("issues.deleted", "issues.transferred", "milestone.deleted")
+    TYPE_PREFIX + name
+    for name in (
+        "issues.deleted",
+        "issues.transferred",
+        "milestone.deleted",
+        "issue_comment.deleted",
+    )
 )
 
 
@@ -69,6 +79,20 @@ class GithubItem:
     """Whether title, body or labels were cut to fit."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GithubComment(GithubItem):
+    """A comment on an issue: number, title, state and labels are those of the issue."""
+
+    type: str
+    """`comment`."""
+    body: str
+    """Text of the comment."""
+    url: str
+    """Where to read the comment on GitHub."""
+    comment_id: int
+    """The comment among all of GitHub's."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """How one GitHub event is read: where the item lies and what its parts are called."""
@@ -85,29 +109,44 @@ ISSUES = _Kind("issues", "issue", "body", "github-issues", "#", ISSUE_ACTIONS)
 MILESTONE = _Kind(
     "milestone", "milestone", "description", "github-milestone", "/milestone/", MILESTONE_ACTIONS
 )
-_KINDS = {kind.event: kind for kind in (ISSUES, MILESTONE)}
-_SEPARATORS = {kind.item: kind.separator for kind in (ISSUES, MILESTONE)}
+COMMENT = _Kind("issue_comment", "comment", "body", "github-issue-comment", "#", COMMENT_ACTIONS)
+_KINDS = {kind.event: kind for kind in (ISSUES, MILESTONE, COMMENT)}
+_ITEMS = {kind.item: kind for kind in (ISSUES, MILESTONE, COMMENT)}
+
+
+def is_used(event_name: str, *, comments: bool = False) -> bool:
+    """Whether webhooks of this name can become events."""
+    return event_name in _KINDS and (comments or event_name != COMMENT.event)
 
 
 def github_event(
-    event_name: str, delivery_id: str, payload: Mapping[str, Json]
+    event_name: str, delivery_id: str, payload: Mapping[str, Json], *, comments: bool = False
 ) -> CloudEvent | Ignored:
     """The event of a webhook, or why it is none; raises `EventRejected` naming a missing field."""
     kind = _KINDS.get(event_name)
     if kind is None:
         return Ignored(f"events {event_name[:50]!r} are not used")
+    if not is_used(event_name, comments=comments):
+        return Ignored("comments are not used: content.comments is off")
     action = _text(payload, "action", "payload")
     found = _object(kind, payload, kind.item)
     if action not in kind.actions:
         return Ignored(f"action {action[:50]!r} of {event_name!r} is not known")
     repository = _object(kind, payload, "repository")
-    item = _item(kind, action, _repo(repository, "full_name", "repository"), found)
+    repo = _repo(repository, "full_name", "repository")
+    if kind is not COMMENT:
+        item = _item(kind, action, repo, found)
+    else:
+        issue = _object(kind, payload, ISSUES.item)
+        if "pull_request" in issue:
+            return Ignored("comments on pull requests are not used")
+        item = _comment(action, repo, found, issue)
     return CloudEvent(
         id=delivery_id,
         source=f"https://github.com/{item.repo}",
         type=f"{TYPE_PREFIX}{kind.event}.{action}",
-        subject=document_key(item.type, item.repo, item.number),
-        data=asdict(item) | {"labels": list(item.labels)},
+        subject=subject_of(item),
+        data=_plain(item),
         time=item.updated_at,
         extensions={"dataschema": schema_id(kind.schema)},
     )
@@ -119,8 +158,28 @@ def is_removal(event_type: str) -> bool:
 
 
 def document_key(type_: str, repo: str, number: int) -> str:
-    """What names an item: the subject of its events and the key of its document."""
-    return f"github:{repo}{_SEPARATORS[type_]}{number}"
+    """What names an issue or milestone: the subject of its events and the key of its document."""
+    return f"github:{repo}{_ITEMS[type_].separator}{number}"
+
+
+def comment_key(repo: str, number: int, comment_id: int) -> str:
+    """What names a comment on an issue."""
+    return f"{document_key(ISSUES.item, repo, number)}/comment/{comment_id}"
+
+
+def subject_of(item: GithubItem) -> str:
+    """What an event of the item is about, and the key of its document."""
+    if isinstance(item, GithubComment):
+        return comment_key(item.repo, item.number, item.comment_id)
+    return document_key(item.type, item.repo, item.number)
+
+
+def document_of_item(type_: str, repo: str, found: Mapping[str, Json]) -> Document:
+    """An issue or milestone of GitHub's API as its event would bring it.
+
+    Raises `EventRejected` naming the wrong field.
+    """
+    return document_of(_plain(_item(_ITEMS[type_], "", repo, found)))
 
 
 def document_of(data: Json) -> Document:
@@ -153,14 +212,21 @@ def removal_of(data: Json) -> Removal:
 
 def _key_of(data: Mapping[str, Json]) -> str:
     type_ = _text(data, "type")
-    if type_ not in _SEPARATORS:
-        raise _shape("type", f"one of {', '.join(_SEPARATORS)} expected, found {type_[:50]!r}")
-    return document_key(type_, _repo(data, "repo"), _number(data, "number"))
+    if type_ not in _ITEMS:
+        raise _shape("type", f"one of {', '.join(_ITEMS)} expected, found {type_[:50]!r}")
+    repo, number = _repo(data, "repo"), _number(data, "number")
+    if type_ == COMMENT.item:
+        return comment_key(repo, number, _number(data, "comment_id"))
+    return document_key(type_, repo, number)
+
+
+def _plain(item: GithubItem) -> dict[str, Json]:
+    return asdict(item) | {"labels": list(item.labels)}
 
 
 def _item(kind: _Kind, action: str, repo: str, found: Mapping[str, Json]) -> GithubItem:
-    title, title_cut = _clip(_text(found, "title", kind.item), TITLE_BYTES_MAX)
-    body, body_cut = _clip(_optional_text(found, kind.body, kind.item), BODY_BYTES_MAX)
+    title, title_cut = clip(_text(found, "title", kind.item), TITLE_BYTES_MAX)
+    body, body_cut = clip(_optional_text(found, kind.body, kind.item), BODY_BYTES_MAX)
     labels, labels_cut = _labels(found)
     return GithubItem(
         type=kind.item,
@@ -177,6 +243,22 @@ def _item(kind: _Kind, action: str, repo: str, found: Mapping[str, Json]) -> Git
     )
 
 
+def _comment(
+    action: str, repo: str, found: Mapping[str, Json], issue: Mapping[str, Json]
+) -> GithubComment:
+    about = asdict(_item(ISSUES, action, repo, {**issue, "body": None}))
+    body, cut = clip(_optional_text(found, "body", "comment"), BODY_BYTES_MAX)
+    own = {
+        "type": COMMENT.item,
+        "body": body,
+        "url": _text(found, "html_url", "comment"),
+        "updated_at": _time(found, "updated_at", "comment"),
+        "comment_id": _number(found, "id", "comment"),
+        "truncated": cut or about["truncated"],
+    }
+    return GithubComment(**about | own)
+
+
 def _object(kind: _Kind, payload: Mapping[str, Json], name: str) -> Mapping[str, Json]:
     found = payload.get(name)
     if isinstance(found, Mapping):
@@ -191,7 +273,7 @@ def _labels(item: Mapping[str, Json]) -> tuple[tuple[str, ...], bool]:
     if not isinstance(labels, list):
         raise _shape("issue.labels", f"list expected, found {_found(labels)}")
     names = [label.get("name") if isinstance(label, Mapping) else label for label in labels]
-    clipped = [_clip(_clean(name), LABEL_BYTES_MAX) for name in names if isinstance(name, str)]
+    clipped = [clip(clean(name), LABEL_BYTES_MAX) for name in names if isinstance(name, str)]
     kept = clipped[:LABELS_MAX]
     return tuple(text for text, _ in kept), len(clipped) > LABELS_MAX or any(cut for _, cut in kept)
 
@@ -200,14 +282,14 @@ def _texts(data: Mapping[str, Json], name: str) -> tuple[str, ...]:
     texts = data.get(name, ())
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise _shape(f"data.{name}", "list of texts expected")
-    return tuple(_clean(text) for text in texts)
+    return tuple(clean(text) for text in texts)
 
 
 def _text(data: Mapping[str, Json], name: str, path: str = "data") -> str:
     value = data.get(name)
     if not isinstance(value, str):
         raise _shape(f"{path}.{name}", f"text expected, found {_found(value)}")
-    return _clean(value)
+    return clean(value)
 
 
 def _optional_text(data: Mapping[str, Json], name: str, path: str) -> str:
@@ -233,19 +315,6 @@ def _number(data: Mapping[str, Json], name: str, path: str = "data") -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise _shape(f"{path}.{name}", f"positive integer expected, found {_found(value)}")
     return value
-
-
-def _clean(text: str) -> str:
-    # NUL breaks stores; the others mean nothing in Markdown and take six bytes each in JSON.
-    return _CONTROLS.sub("", text)
-
-
-def _clip(text: str, bytes_max: int) -> tuple[str, bool]:
-    """The text cut at a character so that it has at most `bytes_max` bytes; whether it was cut."""
-    raw = text.encode()
-    if len(raw) <= bytes_max:
-        return text, False
-    return raw[:bytes_max].decode(errors="ignore"), True
 
 
 def _found(value: Any) -> str:

@@ -10,9 +10,18 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from stepwell.schemas.commands import Command, StepKind
-from stepwell.schemas.errors import JournalCorrupt
+from stepwell.schemas.errors import JournalCorrupt, RejectReason
 from stepwell.schemas.events import Json
-from stepwell.schemas.parts import ErrorInfo, Lane, Origin, Parent, Retention, Rollback, Schedule
+from stepwell.schemas.parts import (
+    ErrorInfo,
+    Lane,
+    Origin,
+    Parent,
+    Replay,
+    Retention,
+    Rollback,
+    Schedule,
+)
 
 OWNER_KEY = b"@owner"
 """Key of `OwnerClaimed` records; no instance key begins with `@`."""
@@ -48,6 +57,7 @@ class InstanceCreated:
     schedule: Schedule | None = None
     debounce_ms: int = 0
     """Above 0: it starts so long after the last such record, with the parameters of that one."""
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +379,8 @@ class InstanceKey:
         """Parse a record key; raises `JournalCorrupt` when it is not `workflow/instance`."""
         workflow, _, instance = key.decode(errors="replace").partition("/")
         if not (workflow and instance):
-            raise JournalCorrupt(f"journal key {key!r} is not of the form workflow/instance")
+            detail = f"journal key {key[:100]!r} is not of the form workflow/instance"
+            raise JournalCorrupt(detail, RejectReason.KEY)
         return cls(workflow, instance)
 
 

@@ -4,67 +4,56 @@
 and only optional ones; readers take unknown fields and unknown words.
 """
 
-from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, with_config
 
-from stepwell.schemas.cloudevents import RFC3339, schema_id
+from stepwell.schemas import lifecycle
+from stepwell.schemas.envelope import RFC3339, document_of_event, schema_id
 from stepwell.schemas.events import CloudEvent
+from stepwell.schemas.examples import (
+    COMMENT_CREATED,
+    INSTANCE_ERRORED,
+    ISSUE_OPENED,
+    MILESTONE_CLOSED,
+    ORDER_PLACED,
+)
 from stepwell.schemas.github import (
+    COMMENT,
+    COMMENT_ACTIONS,
     ISSUE_ACTIONS,
     ISSUES,
     MILESTONE,
     MILESTONE_ACTIONS,
     REPO,
-    TYPE_PREFIX,
+    GithubComment,
     GithubItem,
-    document_key,
 )
 
 Schema = dict[str, Any]
 
+ENVELOPE = "cloudevent"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TIME: Schema = {"format": "date-time", "pattern": f"^{RFC3339.pattern}$"}
-_ISSUE = GithubItem(
-    type="issue",
-    repo="acme/site",
-    number=42,
-    title="Search is slow",
-    body="It takes ten seconds.",
-    state="open",
-    url="https://github.com/acme/site/issues/42",
-    labels=("bug",),
-    updated_at="2026-01-31T10:00:00Z",
-    action="opened",
-)
-_MILESTONE = GithubItem(
-    type="milestone",
-    repo="acme/site",
-    number=3,
-    title="Faster search",
-    body="",
-    state="closed",
-    url="https://github.com/acme/site/milestone/3",
-    labels=(),
-    updated_at="2026-02-28T10:00:00Z",
-    action="closed",
-)
 
 
+@cache
 def json_schemas() -> dict[str, Schema]:
-    """Every public schema by its name, which is also the name of its file."""
+    """Every public schema by its name, which is also the name of its file; not to be changed."""
     return {
-        "cloudevent": _envelope(),
-        ISSUES.schema: _item(ISSUES.schema, _ISSUE, ISSUE_ACTIONS),
-        MILESTONE.schema: _item(MILESTONE.schema, _MILESTONE, MILESTONE_ACTIONS),
+        ENVELOPE: _envelope(),
+        ISSUES.schema: _item(ISSUES.schema, ISSUE_OPENED, ISSUE_ACTIONS),
+        MILESTONE.schema: _item(MILESTONE.schema, MILESTONE_CLOSED, MILESTONE_ACTIONS),
+        COMMENT.schema: _item(COMMENT.schema, COMMENT_CREATED, COMMENT_ACTIONS),
+        lifecycle.SCHEMA: _lifecycle(),
     }
 
 
-def _item(name: str, example: GithubItem, actions: frozenset[str]) -> Schema:
-    about = f"Data of the events {TYPE_PREFIX}{name.removeprefix('github-')}.*"
+def _item(name: str, example: CloudEvent, actions: frozenset[str]) -> Schema:
+    about = f"Data of the events {example.type.rpartition('.')[0]}.*"
     refined: dict[str, Schema] = {
-        "type": {"const": example.type},
+        "type": {"const": example.data["type"]},
         "repo": {"pattern": f"^{REPO.pattern}$"},
         "number": {"minimum": 1},
         "state": {"examples": ["open", "closed"]},
@@ -72,7 +61,10 @@ def _item(name: str, example: GithubItem, actions: frozenset[str]) -> Schema:
         "updated_at": _TIME,
         "action": {"examples": sorted(actions)},
     }
-    return _generate(GithubItem, name, about, refined) | {"examples": [_plain(example)]}
+    record = GithubComment if name == COMMENT.schema else GithubItem
+    if record is GithubComment:
+        refined["comment_id"] = {"minimum": 1}
+    return _generate(record, name, about, refined) | {"examples": [example.data]}
 
 
 def _envelope() -> Schema:
@@ -83,26 +75,26 @@ def _envelope() -> Schema:
         "subject": {"description": "What the event is about; also the key of the record."},
         "time": {"type": "string"} | _TIME,
     }
-    schema = _generate(CloudEvent, "cloudevent", "A CloudEvent in structured mode", refined)
+    schema = _generate(CloudEvent, ENVELOPE, "A CloudEvent in structured mode", refined)
     properties = {"specversion": {"const": "1.0"}} | schema["properties"]
     del properties["extensions"], properties["time"]["anyOf"], properties["time"]["default"]
     return schema | {
         "properties": properties,
         "additionalProperties": {"type": ["string", "integer", "boolean"]},
         "required": ["specversion", "id", "source", "type"],
-        "examples": [
-            {
-                "specversion": "1.0",
-                "id": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
-                "source": f"https://github.com/{_ISSUE.repo}",
-                "type": f"{TYPE_PREFIX}issues.opened",
-                "subject": document_key(_ISSUE.type, _ISSUE.repo, _ISSUE.number),
-                "time": _ISSUE.updated_at,
-                "dataschema": schema_id(ISSUES.schema),
-                "data": _plain(_ISSUE),
-            }
-        ],
+        "examples": [document_of_event(event) for event in (ISSUE_OPENED, ORDER_PLACED)],
     }
+
+
+def _lifecycle() -> Schema:
+    refined: dict[str, Schema] = {"status": {"examples": list(lifecycle.STATUSES)}}
+    about = f"Data of the events {lifecycle.TYPE_PREFIX}*"
+    schema = _generate(lifecycle.InstanceChanged, lifecycle.SCHEMA, about, refined)
+    schema["properties"]["error"] = {
+        "type": "string",  # left out, never null
+        "description": schema["properties"]["error"]["description"],
+    }
+    return schema | {"examples": [INSTANCE_ERRORED.data]}
 
 
 def _generate(record: type, name: str, about: str, refined: dict[str, Schema]) -> Schema:
@@ -113,7 +105,3 @@ def _generate(record: type, name: str, about: str, refined: dict[str, Schema]) -
         described.update(refined.get(field, {}))
     head = {"$schema": _DIALECT, "$id": schema_id(name), "title": name, "description": about}
     return head | {key: value for key, value in schema.items() if key not in head}
-
-
-def _plain(item: GithubItem) -> Schema:
-    return asdict(item) | {"labels": list(item.labels)}

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+LATEST_MS = 221_845_392_000_000
+"""The year 9000: later times could not be reckoned with, or shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
@@ -23,6 +26,14 @@ class Origin:
     topic: str
     partition: int
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The replay that made an instance, and the instance that it repeats: `workflow/instance`."""
+
+    id: str
+    of: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the public JSON Schemas to `schemas/json/`; --check only says whether they are fresh."""
+"""Write the public contract to `schemas/json/`; --check only says whether it is fresh."""
 
 import argparse
 import sys
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import orjson
 
+from stepwell.schemas.asyncapi import asyncapi
 from stepwell.schemas.json_schemas import json_schemas
+from stepwell.schemas.topics import Topics
 
 FOLDER = Path(__file__).resolve().parent.parent / "schemas" / "json"
 
@@ -15,10 +17,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "schemas" / "json"
 def files() -> dict[Path, bytes]:
     """What the folder must hold."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return {
-        FOLDER / f"{name}.schema.json": orjson.dumps(schema, option=options)
-        for name, schema in json_schemas().items()
-    }
+    documents = {f"{name}.schema.json": schema for name, schema in json_schemas().items()}
+    documents["asyncapi.json"] = asyncapi(Topics())
+    return {FOLDER / name: orjson.dumps(it, option=options) for name, it in documents.items()}
 
 
 def main() -> int:
@@ -27,7 +28,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 when stale")
     check = parser.parse_args().check
     wanted = files()
-    here = {path: path.read_bytes() for path in FOLDER.glob("*.schema.json")}
+    here = {path: path.read_bytes() for path in FOLDER.glob("*.json")}
     stale = sorted(
         path.name for path in wanted.keys() | here.keys() if here.get(path) != wanted.get(path)
     )
@@ -39,7 +40,7 @@ def main() -> int:
         path.unlink()
     for path, content in wanted.items():
         path.write_bytes(content)
-    print(f"wrote {len(wanted)} schemas, {len(stale)} changed")
+    print(f"wrote {len(wanted)} documents, {len(stale)} changed")
     return 0
 
 

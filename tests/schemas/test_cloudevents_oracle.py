@@ -6,6 +6,7 @@ import pytest
 from cloudevents.core.bindings import kafka
 from cloudevents.core.v1.event import CloudEvent as OracleEvent
 
+from stepwell.schemas.asyncapi import record_examples
 from stepwell.schemas.cloudevents import decode, encode
 from stepwell.schemas.events import CloudEvent
 
@@ -43,6 +44,14 @@ def test_the_library_reads_what_we_write():
     assert event.get_time() == datetime(2026, 1, 31, 10, tzinfo=UTC)
     assert event.get_data() == OURS.data
     assert event.get_extension("tenant") == "a"
+
+
+def test_the_library_reads_our_examples_in_both_modes():
+    for name, (key, value, headers) in record_examples():
+        ours = decode(key, value, headers)
+        event = kafka.from_kafka_event(kafka.KafkaMessage(dict(headers), key, value))
+        assert (event.get_id(), event.get_type()) == (ours.id, ours.type), name
+        assert event.get_data() == ours.data
 
 
 @pytest.mark.parametrize("write", [kafka.to_binary_event, kafka.to_structured_event])

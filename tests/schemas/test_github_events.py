@@ -10,16 +10,17 @@ from stepwell.schemas.documents import Document, Removal
 from stepwell.schemas.errors import EventRejected, RejectReason
 from stepwell.schemas.events import CloudEvent
 from stepwell.schemas.github import (
-    BODY_BYTES_MAX,
+    COMMENT_ACTIONS,
     ISSUE_ACTIONS,
-    LABELS_MAX,
     MILESTONE_ACTIONS,
     Ignored,
     document_of,
+    document_of_item,
     github_event,
     is_removal,
     removal_of,
 )
+from stepwell.schemas.texts import BODY_BYTES_MAX, LABELS_MAX
 
 DELIVERY = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 RECORD_BYTES_MAX = 700_000
@@ -72,8 +73,8 @@ def test_a_milestone_becomes_an_event(sample):
 
 def test_every_sample_is_an_event_or_is_ignored_and_fits(webhook):
     name, payload = webhook
-    outcome = github_event(name, DELIVERY, payload)
-    if name not in {"issues", "milestone"}:
+    outcome = github_event(name, DELIVERY, payload, comments=True)
+    if name not in {"issues", "milestone", "issue_comment"}:
         assert isinstance(outcome, Ignored)
         return
     assert outcome.type == f"com.github.{name}.{payload['action']}"
@@ -84,7 +85,7 @@ def test_every_sample_is_an_event_or_is_ignored_and_fits(webhook):
 
 
 def test_nothing_personal_is_kept(webhook):
-    outcome = github_event(webhook[0], DELIVERY, webhook[1])
+    outcome = github_event(webhook[0], DELIVERY, webhook[1], comments=True)
     if isinstance(outcome, CloudEvent):
         text = json.dumps(outcome.data)
         assert webhook[1]["sender"]["login"] not in text.replace(outcome.data["repo"], "")
@@ -104,11 +105,64 @@ def test_every_known_action_of_milestones_is_an_event(sample, action):
     assert is_removal(event.type) == (action == "deleted")
 
 
-@pytest.mark.parametrize("name", ["ping", "issue_comment"])
-def test_w19_other_events_are_ignored_with_a_reason(sample, name):
-    file = "issue_comment.created" if name == "issue_comment" else name
-    outcome = github_event(name, DELIVERY, sample(file))
-    assert outcome == Ignored(f"events {name!r} are not used")
+def test_w19_other_events_are_ignored_with_a_reason(sample):
+    assert github_event("ping", DELIVERY, sample("ping")) == Ignored("events 'ping' are not used")
+
+
+def test_comments_are_ignored_with_a_reason_unless_they_are_wanted(sample):
+    outcome = github_event("issue_comment", DELIVERY, sample("issue_comment.created"))
+    assert outcome == Ignored("comments are not used: content.comments is off")
+
+
+def commented(payload):
+    return github_event("issue_comment", DELIVERY, payload, comments=True)
+
+
+def test_a_comment_becomes_an_event_of_its_own(sample):
+    payload = sample("issue_comment.created")
+    event = commented(payload)
+    repo = payload["repository"]["full_name"]
+    number, comment = payload["issue"]["number"], payload["comment"]
+    assert event.type == "com.github.issue_comment.created"
+    assert event.subject == f"github:{repo}#{number}/comment/{comment['id']}"
+    assert event.extensions["dataschema"] == "urn:stepwell:schema:github-issue-comment:1"
+    document = document_of(event.data)
+    assert (document.key, document.type) == (event.subject, "comment")
+    assert (document.title, document.body) == (payload["issue"]["title"], comment["body"])
+    assert (document.url, document.updated_at) == (comment["html_url"], comment["updated_at"])
+
+
+@pytest.mark.parametrize("action", sorted(COMMENT_ACTIONS))
+def test_every_known_action_of_comments_is_an_event(sample, action):
+    event = commented(sample("issue_comment.created") | {"action": action})
+    assert event.type == f"com.github.issue_comment.{action}"
+    assert is_removal(event.type) == (action == "deleted")
+    assert removal_of(event.data).key == event.subject
+
+
+def test_a_comment_on_a_pull_request_is_ignored_with_a_reason(sample):
+    payload = sample("issue_comment.created")
+    payload["issue"]["pull_request"] = {}
+    assert commented(payload) == Ignored("comments on pull requests are not used")
+
+
+@pytest.mark.parametrize("name", ["issue", "comment"])
+def test_a_comment_without_its_parts_names_what_is_missing(sample, name):
+    payload = sample("issue_comment.created")
+    del payload[name]
+    assert refusal(commented, payload).startswith(f"{name}: object expected")
+
+
+def test_a_comment_event_without_its_id_names_it(sample):
+    data = commented(sample("issue_comment.created")).data
+    del data["comment_id"]
+    assert refusal(document_of, data) == "data.comment_id: positive integer expected, found nothing"
+
+
+def test_an_item_of_the_api_is_the_document_of_its_event(sample):
+    payload = sample("issues.opened")
+    document = document_of_item("issue", "acme/site", payload["issue"])
+    assert document == document_of(event_of(payload).data)
 
 
 def test_w19_an_action_of_the_future_is_ignored_with_a_reason(sample):

@@ -47,7 +47,7 @@ from stepwell.schemas.journal import (
     WaitStarted,
     WaitTimedOut,
 )
-from stepwell.schemas.parts import ErrorInfo, Origin, Parent, Retention, Rollback, Schedule
+from stepwell.schemas.parts import ErrorInfo, Origin, Parent, Replay, Retention, Rollback, Schedule
 
 ERROR = ErrorInfo("LookupError", "no such page")
 ORIGIN = Origin("id-1", "com.github.issues.opened", "https://github.com/o/r", "s", "t", 3, 42)
@@ -94,6 +94,7 @@ RECORDS: list[JournalRecord] = [
     RestartRequested(6, StepRef("fetch", 2)),
     DeleteRequested(6),
     OwnerReleased("c0ffee", 9),
+    InstanceCreated(None, 2, ORIGIN, lane="bulk", replay=Replay("r-1", "embed-content/one")),
 ]
 GOLDEN = Path(__file__).parent / "golden" / "journal.jsonl"
 
