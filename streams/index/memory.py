@@ -21,7 +21,7 @@ from stepwell.streams.index.rules import (
     refusal,
     version_of,
 )
-from stepwell.streams.ports import WriteOutcome
+from stepwell.streams.ports import Scan, Stored, WriteOutcome
 
 
 class InMemoryIndex:
@@ -65,6 +65,19 @@ class InMemoryIndex:
     async def count(self) -> int:
         """How many documents are stored."""
         return len(self._stored)
+
+    async def scan(self, *, after: str | None = None, limit: int = 1000) -> Scan:
+        """The next documents by key."""
+        check_limit(limit)
+        keys = sorted(key for key in self._stored if after is None or key > after)[:limit]
+        documents = [self._stored[key].document for key in keys]
+        found = tuple(Stored(it.key, it.type, it.repo, it.updated_at) for it in documents)
+        return Scan(found, keys[-1] if len(keys) == limit else None)
+
+    async def drop(self) -> None:
+        """Forget everything."""
+        self._stored.clear()
+        self._removed.clear()
 
     def _best(
         self, scores: dict[str, float], limit: int, filters: SearchFilters | None

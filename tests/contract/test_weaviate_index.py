@@ -5,6 +5,7 @@ import weaviate
 
 from stepwell.streams.index.factory import open_index
 from tests.contract.index_contract import DIMENSION, IndexContract
+from tests.contract.index_contract_collections import CollectionsContract
 from tests.contract.index_contract_words import WordsContract
 
 
@@ -23,3 +24,14 @@ class TestWeaviateIndex(IndexContract, WordsContract):
         )
         async with client:
             await client.collections.delete([name, f"{name}Removed"])
+
+
+@pytest.mark.weaviate
+class TestWeaviateCollections(CollectionsContract):
+    @pytest.fixture
+    def url(self, weaviate_server):
+        return weaviate_server.url
+
+    @pytest.fixture
+    def first(self):
+        return f"Contract{secrets.token_hex(4)}"

@@ -10,6 +10,7 @@ from stepwell.streams.errors import IndexUnavailable
 from stepwell.streams.index.batched import BatchedIndex
 from stepwell.streams.index.errors import RefusedByIndex, RetryableIndexError
 from stepwell.streams.index.memory import InMemoryIndex
+from stepwell.streams.metrics import Metrics
 from stepwell.streams.ports import WriteOutcome, WriteStatus
 from stepwell.streams.runtime.batcher import BatchLimits
 
@@ -127,3 +128,18 @@ async def test_closing_writes_what_is_queued(index):
     await batched.close()
     assert await write == STORED
     assert await index.count() == 1
+
+
+async def test_calls_and_what_becomes_of_each_object_are_measured(batched, index):
+    metrics = Metrics("test")
+    batched.measure(metrics.index)
+    await batched.upsert_one(embedded("a", 5))
+    await batched.upsert_one(embedded("a", 1))
+    index.away = True
+    with pytest.raises(IndexUnavailable):
+        await batched.upsert_one(embedded("b"))
+    text = metrics.render().decode()
+    for outcome in ("stored", "stale", "failed"):
+        assert f'stepwell_upsert_objects_total{{outcome="{outcome}"}} 1.0' in text
+    assert "stepwell_upsert_batch_duration_seconds_count 3.0" in text
+    assert "stepwell_upsert_backlog 0.0" in text

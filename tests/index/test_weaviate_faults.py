@@ -151,7 +151,7 @@ async def test_wrong_ports_are_told_before_the_deadline_or_at_it(weaviate_server
 
 
 async def test_a_frozen_server_costs_the_deadline_and_no_more(own_server, name):
-    async with opened(index_at(own_server, name, deadline_s=0.5)) as index:
+    async with opened(index_at(own_server, name, deadline_s=2.0)) as index:
         await index.upsert([embedded("a")])
         os.kill(own_server.pid, signal.SIGSTOP)
         try:
@@ -159,9 +159,9 @@ async def test_a_frozen_server_costs_the_deadline_and_no_more(own_server, name):
                 index.upsert([embedded("b")]),
                 index.remove([Removal("a", "2026-03-02T10:00:00Z")]),
                 index.search(np.ones(4, np.float32), limit=1),
-                index_at(own_server, name, deadline_s=0.5).open(),
+                index_at(own_server, name, deadline_s=2.0).open(),
             ):
-                with pytest.raises(IndexUnavailable, match=r"did not answer within 0\.5 s"):
+                with pytest.raises(IndexUnavailable, match="did not answer within 2 s"):
                     await call
         finally:
             os.kill(own_server.pid, signal.SIGCONT)

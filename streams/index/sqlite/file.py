@@ -29,12 +29,14 @@ CREATE TABLE vectors(id INTEGER PRIMARY KEY, vector BLOB NOT NULL) STRICT;
 CREATE TABLE codes(chunk INTEGER PRIMARY KEY, codes BLOB NOT NULL) STRICT;
 CREATE VIRTUAL TABLE words USING fts5(text, content='', contentless_delete=1, tokenize='ascii');
 """
-# A commit is on the disk when it returns. The log is folded into the file every 32 MiB.
+# A commit is on the disk when it returns. The log is folded into the file every 32 MiB. What is
+# deleted is overwritten.
 _PRAGMAS = """
 PRAGMA synchronous=FULL;
 PRAGMA wal_autocheckpoint=8192;
 PRAGMA journal_size_limit=67108864;
 PRAGMA cache_size=-32768;
+PRAGMA secure_delete=ON;
 """
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
 _ADVICE: dict[type[apsw.Error], str] = {
@@ -64,12 +66,21 @@ def connect(
             wanted = {"collection": collection, "dimension": dimension}
             if _is_empty(connection):
                 _make(connection, wanted)
-            connection.execute(_PRAGMAS)
+            connection.execute(_PRAGMAS).fetchall()  # one that answers would stop the others
             _check(connection, path, wanted)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def delete(path: Path) -> None:
+    """Delete the file and what SQLite keeps beside it."""
+    for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        try:
+            one.unlink(missing_ok=True)
+        except OSError as error:
+            raise IndexUnavailable(f"index {path}: cannot be deleted: {error}") from error
 
 
 @contextmanager

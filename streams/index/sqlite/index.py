@@ -27,8 +27,8 @@ from stepwell.streams.index.rules import (
     refusal,
 )
 from stepwell.streams.index.sqlite import search, writes
-from stepwell.streams.index.sqlite.file import connect, translated
-from stepwell.streams.ports import WriteOutcome
+from stepwell.streams.index.sqlite.file import connect, delete, translated
+from stepwell.streams.ports import Scan, WriteOutcome
 
 DEADLINE_S = 10.0
 BUSY_SHARE = 0.8
@@ -88,6 +88,23 @@ class SqliteIndex:
     async def count(self) -> int:
         """How many documents are stored."""
         return await self._call(search.count)
+
+    async def scan(self, *, after: str | None = None, limit: int = 1000) -> Scan:
+        """The next documents by key."""
+        check_limit(limit)
+        return await self._call(lambda file: search.scan(file, after, limit))
+
+    async def scrub(self) -> bool:
+        """Leave no bytes of removed documents in the files; False if a reader was in the way."""
+        begin = True
+        while await self._call(partial(writes.merge_words, begin=begin)):
+            begin = False
+        return await self._call(writes.empty_log)
+
+    async def drop(self) -> None:
+        """Delete the file."""
+        await self.close()
+        await asyncio.to_thread(delete, self._path)
 
     async def _write(
         self,

@@ -13,6 +13,7 @@ from stepwell.schemas.documents import Document, Hit, SearchFilters, Vector
 from stepwell.streams.index.keywords import K1, query_words, rarity
 from stepwell.streams.index.sqlite import codes
 from stepwell.streams.index.sqlite.file import snapshot
+from stepwell.streams.ports import Scan, Stored
 
 CANDIDATES_MIN = 1000
 CANDIDATES_PER_HIT = 20
@@ -32,6 +33,7 @@ _HITS = """
 SELECT key, type, repo, number, title, body, state, url, updated_at, labels, model
 FROM carray(?) JOIN documents ON id = value
 """
+_SCAN = "SELECT key, type, repo, updated_at FROM documents WHERE key > ? ORDER BY key LIMIT ?"
 
 
 def by_vector(
@@ -80,6 +82,13 @@ def count(connection: apsw.Connection) -> int:
     """How many documents are stored."""
     number: int = connection.execute("SELECT count(*) FROM documents").get
     return number
+
+
+def scan(connection: apsw.Connection, after: str | None, limit: int) -> Scan:
+    """The next documents by key."""
+    rows = connection.execute(_SCAN, (after or "", limit))
+    found = tuple(Stored(*row) for row in rows)
+    return Scan(found, found[-1].key if len(found) == limit else None)
 
 
 def _factor(documents: int, holding: int) -> float:

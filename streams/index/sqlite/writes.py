@@ -30,6 +30,9 @@ LEFT JOIN documents ON documents.key = wanted.value
 LEFT JOIN removals ON removals.key = wanted.value
 """
 
+MERGED_PAGES = 500
+"""Of words at a time: between two steps others may write."""
+
 
 @dataclass(slots=True)
 class _Look:
@@ -66,6 +69,20 @@ def remove(
             ((removal.key, removal.updated_at) for removal in last.values()),
         )
     return outcomes
+
+
+def merge_words(connection: apsw.Connection, *, begin: bool) -> bool:
+    """One step of writing all words anew, without those of removed documents; False at the end."""
+    before = connection.total_changes()
+    pages = -MERGED_PAGES if begin else MERGED_PAGES
+    connection.execute("INSERT INTO words(words, rank) VALUES ('merge', ?)", (pages,))
+    return begin or connection.total_changes() - before > 1
+
+
+def empty_log(connection: apsw.Connection) -> bool:
+    """Fold SQLite's log into the file and cut it to nothing; False while somebody reads from it."""
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").get
+    return not busy
 
 
 def _look(connection: apsw.Connection, writes: Sequence[Write]) -> _Look:

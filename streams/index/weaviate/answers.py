@@ -4,8 +4,12 @@ Messages are matched because the server gives no codes. These were seen with 1.3
 know counts as worth another try, and the number of tries is the caller's to limit.
 """
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from weaviate.exceptions import WeaviateBaseError
 
 from stepwell.streams.errors import IndexSchemaMismatch, IndexUnavailable, StepwellError
 from stepwell.streams.index.rules import STORED
@@ -13,6 +17,18 @@ from stepwell.streams.ports import WriteOutcome, WriteStatus
 
 _GONE = re.compile(r"not present in schema|could not find (class|index)")
 _REFUSED = re.compile(r"dimensions do not match|no such prop|invalid \S+ property")
+
+
+@asynccontextmanager
+async def answering(where: str, deadline_s: float) -> AsyncIterator[None]:
+    """Our deadline (the client retries for minutes), and our errors."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            yield
+    except TimeoutError as error:
+        raise IndexUnavailable(f"{where} did not answer within {deadline_s:g} s") from error
+    except WeaviateBaseError as error:
+        raise failure(str(error), where) from error
 
 
 def outcomes(count: int, errors: Mapping[int, str], where: str) -> list[WriteOutcome]:

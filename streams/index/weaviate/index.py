@@ -15,14 +15,13 @@ good, a small object each, in a second collection.
 """
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from weaviate.classes.query import MetadataQuery
-from weaviate.exceptions import WeaviateBaseError
 
 from stepwell.schemas.documents import Embedded, Hit, Removal, SearchFilters, Vector
-from stepwell.streams.errors import IndexUnavailable
 from stepwell.streams.index.keywords import query_words
 from stepwell.streams.index.rules import (
     W,
@@ -36,13 +35,14 @@ from stepwell.streams.index.rules import (
     waves,
 )
 from stepwell.streams.index.weaviate import writes
-from stepwell.streams.index.weaviate.answers import failure
+from stepwell.streams.index.weaviate.answers import answering
 from stepwell.streams.index.weaviate.records import HIT_FIELDS, conditions, hit_of
 from stepwell.streams.index.weaviate.schema import VECTOR
 from stepwell.streams.index.weaviate.session import Session, WeaviateAddress, connect
-from stepwell.streams.ports import WriteOutcome
+from stepwell.streams.ports import Scan, Stored, WriteOutcome
 
 DEADLINE_S = 10.0
+SCAN_FIELDS = ["key", "type", "repo", "updated_at"]
 
 
 class WeaviateIndex:
@@ -126,6 +126,27 @@ class WeaviateIndex:
             counted = await session.documents.aggregate.over_all(total_count=True)
         return counted.total_count or 0
 
+    async def scan(self, *, after: str | None = None, limit: int = 1000) -> Scan:
+        """The next documents by id."""
+        check_limit(limit)
+        async with self._answering() as session:
+            page = await session.documents.query.fetch_objects(
+                limit=limit,
+                after=uuid.UUID(after) if after else None,
+                return_properties=SCAN_FIELDS,
+            )
+        found = tuple(
+            Stored(*(str(one.properties[name]) for name in SCAN_FIELDS)) for one in page.objects
+        )
+        return Scan(found, str(page.objects[-1].uuid) if len(found) == limit else None)
+
+    async def drop(self) -> None:
+        """Delete both collections."""
+        async with self._answering() as session:
+            names = [session.documents.name, session.removals.name]
+            await session.client.collections.delete(names)
+        await self.close()
+
     async def _write(
         self,
         given: Sequence[W],
@@ -146,16 +167,9 @@ class WeaviateIndex:
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[Session]:
-        """The session under our deadline (the client retries for minutes), with our errors."""
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                yield await self._opened()
-        except TimeoutError as error:
-            raise IndexUnavailable(
-                f"{self._address} did not answer within {self._deadline_s:g} s"
-            ) from error
-        except WeaviateBaseError as error:
-            raise failure(str(error), str(self._address)) from error
+        """The session, under our deadline and with our errors."""
+        async with answering(str(self._address), self._deadline_s):
+            yield await self._opened()
 
     async def _opened(self) -> Session:
         async with self._opening:

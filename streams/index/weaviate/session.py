@@ -51,11 +51,9 @@ async def connect(
     address: WeaviateAddress, collection: str, *, dimension: int, timeout_s: float
 ) -> Session:
     """Connect, make what is missing; raises `IndexSchemaMismatch` when something differs."""
-    logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)  # it logs whole documents
-    client = _client(address, timeout_s)
+    client = await connect_client(address, timeout_s)
     async with AsyncExitStack() as undo:
         undo.push_async_callback(client.close)
-        await _reach(client, address)
         documents = await ensure(client, collection, DOCUMENT_FIELDS)
         held = await _dimension_held(documents)
         if held not in (None, dimension):
@@ -67,6 +65,17 @@ async def connect(
         removals = await ensure(client, f"{collection}Removed", REMOVAL_FIELDS)
         undo.pop_all()
     return Session(client, documents, removals)
+
+
+async def connect_client(address: WeaviateAddress, timeout_s: float) -> WeaviateAsyncClient:
+    """Connect; raises `IndexUnavailable`."""
+    logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)  # it logs whole documents
+    client = _client(address, timeout_s)
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(client.close)
+        await _reach(client, address)
+        undo.pop_all()
+    return client
 
 
 async def _reach(client: WeaviateAsyncClient, address: WeaviateAddress) -> None:
