@@ -25,3 +25,7 @@ class MemoryBlobStore:
         if ref not in self._blobs:
             raise BlobUnreadable(ref, "it was never put")
         return self._blobs[ref]
+
+    async def read(self, ref: BlobRef, offset: int, size_bytes: int) -> bytes:
+        """A part of the bytes; raises `BlobUnreadable`."""
+        return (await self.get(ref))[offset : offset + size_bytes]

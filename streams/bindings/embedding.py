@@ -24,6 +24,10 @@ class WordEmbedder:
             vector[int.from_bytes(digest, "big") % self.dimension] += 1
         return vector / np.float32(np.linalg.norm(vector))
 
+    async def embed_bulk(self, text: str) -> Vector:
+        """The same."""
+        return await self.embed(text)
+
     async def embed_query(self, text: str) -> Vector:
         """The same."""
         return await self.embed(text)

@@ -21,9 +21,13 @@ class BindingError(StepwellError):
 
 
 class ServiceUnavailable(BindingError):
-    """No answer in time, or one that says to come again."""
+    """No answer in time, or one that says to come again, perhaps also when."""
 
     exit_code = 5
+
+    def __init__(self, service: str, detail: str, *, retry_after_ms: int | None = None) -> None:
+        super().__init__(service, detail)
+        self.retry_after_ms = retry_after_ms
 
 
 class WrongAnswer(BindingError):

@@ -18,7 +18,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpSource:
-    """Everything that GET reaches, services inside your network among it; mind who may name it.
+    """Everything that `http` reaches; mind who may name addresses when that is private.
 
     `headers` go with every call (`Authorization`).
     """

@@ -15,7 +15,6 @@ from stepwell.streams.examples.embed_content import EmbedContent
 from stepwell.streams.examples.image_pipeline import ImagePipeline
 from stepwell.streams.examples.invention_analysis import InventionAnalysis
 from stepwell.streams.examples.publish_pun import PublishPun
-from stepwell.streams.examples.reindex_content import ReindexContent
 from stepwell.streams.examples.scheduled_report import CountSales, ScheduledReport
 from stepwell.streams.examples.user_lifecycle import UserLifecycle
 
@@ -79,7 +78,6 @@ ISSUE = {
 
 EXAMPLES = (
     Example(EmbedContent, offline.for_embed_content, ISSUE),
-    Example(ReindexContent, offline.for_reindex_content, {"repo": "acme/site", "page_size": 2}),
     Example(PublishPun, offline.for_publish_pun, {"pun_id": 1}),
     Example(
         BriefAnalysis,

@@ -18,7 +18,6 @@ from stepwell.streams.examples import (
     image_pipeline,
     invention_analysis,
     publish_pun,
-    reindex_content,
     scheduled_report,
     user_lifecycle,
 )
@@ -26,8 +25,6 @@ from stepwell.streams.index.errors import RefusedByIndex
 from stepwell.streams.index.memory import InMemoryIndex
 from stepwell.streams.ports import WriteOutcome, WriteStatus
 
-REPO = "acme/site"
-ISSUES = ("Login fails on Safari", "Bump a dependency", "Dark mode", "Search finds nothing")
 PUNS = (
     "I used to be a baker, but I could not make enough dough",
     "A baker kneads his dough, and his dough needs him",
@@ -80,19 +77,6 @@ def _index() -> tuple[WordEmbedder, LocalIndex]:
 def for_embed_content() -> embed_content.Bindings:
     """An empty index."""
     return embed_content.Bindings(*_index())
-
-
-def for_reindex_content() -> reindex_content.Bindings:
-    """A repository of three issues and a pull request, two to a page."""
-    source = LocalSource.of(
-        {
-            reindex_content.PAGE.format(
-                api="https://api.github.com", repo=REPO, size=2, page=page
-            ): json.dumps([_issue(number) for number in numbers])
-            for page, numbers in enumerate(((1, 2), (3, 4), ()), 1)
-        }
-    )
-    return reindex_content.Bindings(source, *_index())
 
 
 def for_publish_pun() -> publish_pun.Bindings:
@@ -150,19 +134,6 @@ def for_scheduled_report() -> scheduled_report.Bindings:
     )
     models = {"ours": LocalModel(_best_region), "theirs": LocalModel(_best_region)}
     return scheduled_report.Bindings(database, models, Outbox())
-
-
-def _issue(number: int) -> dict[str, object]:
-    issue: dict[str, object] = {
-        "number": number,
-        "title": ISSUES[number - 1],
-        "body": "It does.",
-        "state": "open",
-        "labels": [],
-        "html_url": f"https://github.com/{REPO}/issues/{number}",
-        "updated_at": "2026-01-02T03:04:05Z",
-    }
-    return issue | {"pull_request": {}} if number == 2 else issue
 
 
 def _verdict(question: Question) -> str:

@@ -32,7 +32,6 @@ from stepwell.streams.examples import (
     image_pipeline,
     invention_analysis,
     publish_pun,
-    reindex_content,
     scheduled_report,
     user_lifecycle,
 )
@@ -67,13 +66,17 @@ async def gallery(settings: Settings) -> AsyncIterator[Workflows]:
     data = Path(os.environ.get("EXAMPLES_DATA", "examples-data"))
     database = open_database(data)
     try:
-        async with Http() as http, app.embed_content(settings) as workflows:
+        async with (
+            Http() as http,
+            Http(private=True) as named_here,
+            app.embed_content(settings) as workflows,
+        ):
             services = Services(
                 HttpSource(http),
                 database,
                 DirectoryBlobStore(data / "blobs"),
-                chats_of(http, os.environ),
-                notifier_of(http, os.environ),
+                chats_of(named_here, os.environ),
+                notifier_of(named_here, os.environ),
             )
             first = workflows.create(EmbedContent.name)
             assert first is not None
@@ -108,8 +111,6 @@ def bound(content: Bindings, services: Services) -> Iterator[tuple[type[Workflow
     """The examples that these services are enough for, beside `embed-content` with its bindings."""
     it, embedder, index = services, content.embedder, content.index
     chat = next(iter(it.chats.values()), None)
-    reindexing = reindex_content.Bindings(it.source, embedder, index)
-    yield reindex_content.ReindexContent, reindexing
     yield data_pipeline.DataPipeline, data_pipeline.Bindings(it.source, it.database)
     if it.notifier:
         yield approval.Approval, approval.Bindings(it.notifier)

@@ -52,7 +52,7 @@ async def service() -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[Http]:
-    async with Http(answer_bytes_max=10_000) as ours:
+    async with Http(answer_bytes_max=10_000, private=True) as ours:
         yield ours
 
 

@@ -18,7 +18,7 @@ from stepwell.streams.examples.online import (
 
 CHAT = {"EXAMPLES_CHAT_URL": "http://127.0.0.1:11434/v1", "EXAMPLES_CHAT_MODELS": "one, two"}
 WEBHOOK = {"EXAMPLES_WEBHOOK_URL": "https://hooks.example.com/T0"}
-ALONE = {"reindex-content", "data-pipeline"}
+ALONE = {"data-pipeline"}
 WITH_NOTIFIER = {"approval", "user-lifecycle"}
 WITH_CHAT = {"publish-pun", "brief-analysis", "image-pipeline", "invention-analysis"}
 WITH_BOTH = {"scheduled-report", "count-sales"}
