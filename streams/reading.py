@@ -1,0 +1,79 @@
+"""Read models of the journal that the settings name: which file, and how it is kept current."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+import structlog
+
+from stepwell.streams.errors import ReadModelUnavailable
+from stepwell.streams.kafka.feed import Feed, open_feed
+from stepwell.streams.readmodel.follower import Follower, caught_up, following
+from stepwell.streams.readmodel.model import ReadModel
+from stepwell.streams.settings import Settings
+from stepwell.streams.wiring import security_of, topics_of
+
+log = structlog.get_logger(__name__)
+
+
+def read_model_path(settings: Settings, reader: str = "") -> Path:
+    """The file for this journal; long-running readers have one of their own."""
+    kafka = settings.kafka
+    journal = f"{kafka.bootstrap} {topics_of(kafka).journal}"
+    name = f"{kafka.prefix}-{blake2b(journal.encode(), digest_size=6).hexdigest()}"
+    return _directory(settings) / f"{name}{reader and f'-{reader}'}.sqlite"
+
+
+async def read_model(settings: Settings) -> ReadModel:
+    """What the journal says now; the caller closes it. Raises `BrokerUnavailable`.
+
+    What was read before is kept in a file; where that cannot be, all of it is read each time.
+    """
+    try:
+        return await caught_up(lambda: _feed(settings), read_model_path(settings))
+    except ReadModelUnavailable as error:
+        log.warning("the whole journal is read", why=str(error))
+        return await caught_up(lambda: _feed(settings), None)
+
+
+@asynccontextmanager
+async def open_read_model(settings: Settings) -> AsyncIterator[ReadModel]:
+    """What the journal says now."""
+    model = await read_model(settings)
+    try:
+        yield model
+    finally:
+        model.close()
+
+
+def follow_journal(settings: Settings, reader: str = "") -> AbstractAsyncContextManager[Follower]:
+    """A read model that is kept current for as long as it is open.
+
+    A reader with a name needs its file, and raises `ReadModelUnavailable`; commands do without.
+    """
+    path = read_model_path(settings, reader)
+    return following(lambda: _feed(settings), path if reader or _is_usable(path) else None)
+
+
+def _is_usable(path: Path) -> bool:
+    try:
+        ReadModel(path).close()
+    except ReadModelUnavailable as error:
+        log.warning("the whole journal is read", why=str(error))
+        return False
+    return True
+
+
+def _feed(settings: Settings) -> AbstractAsyncContextManager[Feed]:
+    kafka = settings.kafka
+    return open_feed(kafka.bootstrap, topics_of(kafka).journal, security=security_of(kafka))
+
+
+def _directory(settings: Settings) -> Path:
+    if settings.readmodel.dir is not None:
+        return settings.readmodel.dir
+    cache = os.environ.get("STEPWELL_CACHE")
+    root = Path(cache).expanduser() if cache else Path.home() / ".cache" / "stepwell"
+    return root / "readmodels"
