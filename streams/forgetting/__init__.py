@@ -1,0 +1,1 @@
+"""Forgetting a subject: `service.py` does it, `traces.py` finds what the topics hold of it."""

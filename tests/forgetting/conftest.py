@@ -1,0 +1,5 @@
+"""The shop of the tests of dead letters."""
+
+from tests.deadletters.conftest import shop
+
+__all__ = ["shop"]
