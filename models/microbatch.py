@@ -2,9 +2,11 @@
 
     submit ─▶ arrived ─tokenise─▶ ready, by length ─run a group─▶ each caller's future
 
-There is no timer: a free core takes what is there, and while all cores are busy texts gather and
-form groups. Limits: of a run its tokens, of a text its wait for a fuller group (`batching.py`); of
-the texts that are tokenised ahead their number and tokens; of those before them their number and
+There is no timer: a free thread takes what is there, and while all are busy texts gather and form
+groups. Bulk texts have a line and threads of their own, to which the system gives what others leave
+(`lanes.py`): so no text waits until a run of bulk texts is over, which can take longer than itself.
+Limits: of a run its tokens, of a text its wait for a fuller group (`batching.py`); of the texts of
+a line that are tokenised ahead their number and tokens; of those before them their number and
 characters. Where that is reached, `submit` with `wait` blocks; a coroutine waits for its vector
 anyway. The text of a cancelled future is dropped. When a batch fails, its texts are tried again one
 by one, so a bad text fails only its own caller. Both steps are functions: this file knows nothing
@@ -14,22 +16,25 @@ of models.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
-from threading import Condition
+from threading import Condition, Lock
 from typing import Any
 
 from stepwell.models.arrays import Ids, Vector, Vectors
 from stepwell.models.batching import TOKENS_PER_RUN_MAX, LengthQueue
 from stepwell.models.errors import EmbedderClosed
-from stepwell.models.lanes import bulk_threads
+from stepwell.models.lanes import bulk_threads, text_threads
+from stepwell.models.tally import Tallied, Tally
 
 READY_TEXTS_MAX = 1024
 READY_TOKENS_MAX = 1 << 16
 ARRIVED_TEXTS_MAX = 1024
 ARRIVED_CHARACTERS_MAX = 1 << 24
 TEXTS_PER_TOKENISING_MAX = 16
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+"""Bounds of the histograms of waits and runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +49,19 @@ class Counters:
     failed: int
     runs: dict[int, int]
     """How many runs there were, by the number of texts in one."""
-    run_s: float
+    waits: Tallied
+    """Seconds from the arrival of a text to its run."""
+    run_times: Tallied
+    """Seconds of each run."""
     tokenise_s: float
 
 
 @dataclass(slots=True, eq=False)
 class _Request:
     text: str
+    line: "_Line"
     future: Future[Vector]
+    arrived_s: float = field(default_factory=time.perf_counter)
     ids: Ids | None = None
     """None until tokenised; all requests of one job are in the same state."""
 
@@ -60,89 +70,40 @@ class _Request:
             self.future.set_exception(error)
 
 
-class MicroBatcher:
-    """Runs texts of any number of callers on `threads` threads of its own."""
+class _Line:
+    """Texts of one priority that wait, and their threads. Not thread-safe."""
 
     def __init__(
-        self,
-        tokenise: Callable[[Sequence[str]], Sequence[Ids]],
-        run: Callable[[Sequence[Ids]], Vectors],
-        *,
-        threads: int,
-        tokens_per_run_max: int = TOKENS_PER_RUN_MAX,
+        self, executor: ThreadPoolExecutor, threads: int, *, tokens_max: int, characters_max: int
     ) -> None:
-        self._tokenise = tokenise
-        self._run = run
-        self._executor = bulk_threads(threads)
-        self._changed = Condition()
-        self._free_threads = threads
-        self._closed = False
+        self.executor = executor
+        self.free_threads = threads
+        self._characters_max = characters_max
+        self._characters = 0
         self._arrived: deque[_Request] = deque()
-        self._arrived_characters = 0
-        self._ready: LengthQueue[_Request] = LengthQueue(tokens_per_run_max=tokens_per_run_max)
+        self._ready: LengthQueue[_Request] = LengthQueue(tokens_per_run_max=tokens_max)
         self._alone: deque[_Request] = deque()
         """Requests of a batch that failed, to be tried one by one."""
-        self._runs: Counter[int] = Counter()
-        self._tokens = self._texts = self._failed = 0
-        self._run_s = self._tokenise_s = 0.0
 
-    def submit(self, text: str, *, wait: bool = False) -> Future[Vector]:
-        """The future vector of a text; cancelling it withdraws a text that is not running yet.
+    def __len__(self) -> int:
+        return len(self._arrived) + len(self._ready) + len(self._alone)
 
-        With `wait` this blocks while too much waits already.
-        """
-        request = _Request(text, Future())
-        with self._changed:
-            if wait:
-                self._changed.wait_for(lambda: self._closed or self._has_room())
-            if self._closed:
-                raise EmbedderClosed
-            self._arrived.append(request)
-            self._arrived_characters += len(text)
-        self._start_jobs()
-        return request.future
+    @property
+    def has_room(self) -> bool:
+        return len(self._arrived) < ARRIVED_TEXTS_MAX and self._characters < self._characters_max
 
-    def counters(self) -> Counters:
-        """What was done so far."""
-        with self._changed:
-            return Counters(
-                waiting=len(self._arrived) + len(self._ready) + len(self._alone),
-                texts=self._texts,
-                tokens=self._tokens,
-                failed=self._failed,
-                runs=dict(self._runs),
-                run_s=self._run_s,
-                tokenise_s=self._tokenise_s,
-            )
+    def add(self, request: _Request) -> None:
+        self._arrived.append(request)
+        self._characters += len(request.text)
 
-    def close(self) -> None:
-        """Finishes what is running; what waits fails with `EmbedderClosed`. Idempotent."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        self._executor.shutdown()
-        self._refuse_waiting()
+    def add_ready(self, request: _Request, ids: Ids) -> None:
+        request.text, request.ids = "", ids
+        self._ready.add(len(ids), request)
 
-    def _has_room(self) -> bool:
-        return (
-            len(self._arrived) < ARRIVED_TEXTS_MAX
-            and self._arrived_characters < ARRIVED_CHARACTERS_MAX
-        )
+    def add_failed(self, requests: Sequence[_Request]) -> None:
+        self._alone.extend(requests)
 
-    def _start_jobs(self) -> None:
-        while (started := self._start_job()) is not None:
-            requests, job = started
-            # May call back at once, on this thread: the lock must be free here.
-            job.add_done_callback(partial(self._finish, requests))
-
-    def _start_job(self) -> tuple[list[_Request], Future[Any]] | None:
-        with self._changed:
-            if self._closed or not self._free_threads or not (requests := self._next_batch()):
-                return None
-            self._free_threads -= 1
-            return requests, self._executor.submit(self._work, requests)
-
-    def _next_batch(self) -> list[_Request]:
+    def take(self) -> list[_Request]:
         """Tokenising comes first: it is short, and more ready texts make better groups."""
         if self._alone:
             return [self._alone.popleft()]
@@ -153,8 +114,7 @@ class MicroBatcher:
         ):
             count = min(len(self._arrived), TEXTS_PER_TOKENISING_MAX)
             batch = [self._arrived.popleft() for _ in range(count)]
-            self._arrived_characters -= sum(len(request.text) for request in batch)
-            self._changed.notify_all()
+            self._characters -= sum(len(request.text) for request in batch)
             if wanted := [request for request in batch if not request.future.cancelled()]:
                 return wanted
         while group := self._ready.take():
@@ -162,52 +122,150 @@ class MicroBatcher:
                 return wanted
         return []
 
+    def take_all(self) -> list[_Request]:
+        waiting = [*self._arrived, *self._alone]
+        self._arrived.clear()
+        self._alone.clear()
+        while group := self._ready.take():
+            waiting += group
+        return waiting
+
+
+class MicroBatcher:
+    """Runs texts of any number of callers on `threads` threads, and bulk texts on as many."""
+
+    def __init__(
+        self,
+        tokenise: Callable[[Sequence[str]], Sequence[Ids]],
+        run: Callable[[Sequence[Ids]], Vectors],
+        *,
+        threads: int,
+        tokens_per_run_max: int = TOKENS_PER_RUN_MAX,
+        arrived_characters_max: int = ARRIVED_CHARACTERS_MAX,
+    ) -> None:
+        self._tokenise = tokenise
+        self._run = run
+        # `with` a Condition runs Python code, and KeyboardInterrupt there leaves its lock taken
+        # for ever; `with` a Lock has no such gap.
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._closed = False
+        self._live, self._bulk = (
+            _Line(
+                executor(threads),
+                threads,
+                tokens_max=tokens_per_run_max,
+                characters_max=arrived_characters_max,
+            )
+            for executor in (text_threads, bulk_threads)
+        )
+        self._runs: Counter[int] = Counter()
+        self._tokens = self._texts = self._failed = 0
+        self._waits, self._run_times = Tally(SECONDS), Tally(SECONDS)
+        self._tokenise_s = 0.0
+
+    def submit(self, text: str, *, wait: bool = False, bulk: bool = False) -> Future[Vector]:
+        """The future vector of a text; cancelling it withdraws a text that is not running yet.
+
+        With `wait` this blocks while too much waits already. A `bulk` text gives way to all
+        others.
+        """
+        line = self._bulk if bulk else self._live
+        request = _Request(text, line, Future())
+        with self._lock:
+            if wait:
+                self._changed.wait_for(lambda: self._closed or line.has_room)
+            if self._closed:
+                raise EmbedderClosed
+            line.add(request)
+        self._start_jobs(line)
+        return request.future
+
+    def counters(self) -> Counters:
+        """What was done so far."""
+        with self._lock:
+            return Counters(
+                waiting=len(self._live) + len(self._bulk),
+                texts=self._texts,
+                tokens=self._tokens,
+                failed=self._failed,
+                runs=dict(self._runs),
+                waits=self._waits.so_far(),
+                run_times=self._run_times.so_far(),
+                tokenise_s=self._tokenise_s,
+            )
+
+    def close(self) -> None:
+        """Finishes what is running; what waits fails with `EmbedderClosed`. Idempotent."""
+        with self._lock:
+            self._closed = True
+            self._changed.notify_all()
+        for line in (self._live, self._bulk):
+            line.executor.shutdown()
+        self._refuse_waiting()
+
+    def _start_jobs(self, line: _Line) -> None:
+        while (started := self._start_job(line)) is not None:
+            requests, job = started
+            # May call back at once, on this thread: the lock must be free here.
+            job.add_done_callback(partial(self._finish, requests))
+
+    def _start_job(self, line: _Line) -> tuple[list[_Request], Future[Any]] | None:
+        with self._lock:
+            if self._closed or not line.free_threads:
+                return None
+            requests = line.take()
+            self._changed.notify_all()
+            if not requests:
+                return None
+            line.free_threads -= 1
+            return requests, line.executor.submit(self._work, requests)
+
     def _work(self, requests: list[_Request]) -> Sequence[Ids] | Vectors:
         batch = [request.ids for request in requests if request.ids is not None]
         started_s = time.perf_counter()
         if batch:
             vectors = self._run(batch)
-            self._count_run(batch, time.perf_counter() - started_s)
+            self._count_run(requests, batch, started_s)
             return vectors
         tokens = self._tokenise([request.text for request in requests])
-        with self._changed:
+        with self._lock:
             self._tokenise_s += time.perf_counter() - started_s
         return tokens
 
-    def _count_run(self, batch: Sequence[Ids], spent_s: float) -> None:
-        with self._changed:
+    def _count_run(
+        self, requests: Sequence[_Request], batch: Sequence[Ids], started_s: float
+    ) -> None:
+        with self._lock:
             self._runs[len(batch)] += 1
             self._texts += len(batch)
             self._tokens += sum(map(len, batch))
-            self._run_s += spent_s
+            self._run_times.add(time.perf_counter() - started_s)
+            for request in requests:
+                self._waits.add(started_s - request.arrived_s)
 
     def _finish(self, requests: list[_Request], job: Future[Any]) -> None:
-        error = job.exception()
+        error, line = job.exception(), requests[0].line
         if error is None and requests[0].ids is not None:
             for request, vector in zip(requests, job.result(), strict=True):
                 request.future.set_result(vector.copy())  # a view would keep the batch alive
         elif error is not None and len(requests) == 1:
             requests[0].fail(error)
-        with self._changed:
-            self._free_threads += 1
+        with self._lock:
+            line.free_threads += 1
             if error is not None and len(requests) > 1:
-                self._alone.extend(requests)
+                line.add_failed(requests)
             elif error is not None:
                 self._failed += 1
             elif requests[0].ids is None:
                 for request, ids in zip(requests, job.result(), strict=True):
-                    request.text, request.ids = "", ids
-                    self._ready.add(len(ids), request)
+                    line.add_ready(request, ids)
         if self._closed:
             self._refuse_waiting()
-        self._start_jobs()
+        self._start_jobs(line)
 
     def _refuse_waiting(self) -> None:
-        with self._changed:
-            waiting = [*self._arrived, *self._alone]
-            self._arrived.clear()
-            self._alone.clear()
-            while group := self._ready.take():
-                waiting += group
+        with self._lock:
+            waiting = self._live.take_all() + self._bulk.take_all()
         for request in waiting:
             request.fail(EmbedderClosed())

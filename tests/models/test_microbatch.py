@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stepwell.models.errors import BadVector, EmbedderClosed
-from stepwell.models.microbatch import ARRIVED_CHARACTERS_MAX, ARRIVED_TEXTS_MAX, MicroBatcher
+from stepwell.models.microbatch import ARRIVED_TEXTS_MAX, MicroBatcher
 
 TIMEOUT_S = 10
 
@@ -24,6 +24,8 @@ class Work:
         self.batches: list[list[int]] = []
         self.threads: set[str] = set()
         self.gate = threading.Event()
+        self.open_for = 0
+        """Texts of this length do not wait."""
         self.running = threading.Semaphore(0)
 
     def tokenise(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -35,7 +37,7 @@ class Work:
         self.batches.append([len(ids) for ids in batch])
         self.threads.add(threading.current_thread().name)
         self.running.release()
-        assert self.gate.wait(TIMEOUT_S)
+        assert len(batch[0]) == self.open_for or self.gate.wait(TIMEOUT_S)
         if any(ids[0] == ord("!") for ids in batch):
             raise BadVector("it has NaN or infinite numbers")
         return np.array([[len(ids)] for ids in batch], dtype=np.float32)
@@ -47,11 +49,11 @@ def work() -> Work:
 
 
 @pytest.fixture
-def make_batcher(work: Work) -> Iterator[Callable[[int], MicroBatcher]]:
+def make_batcher(work: Work) -> Iterator[Callable[..., MicroBatcher]]:
     made = []
 
-    def make(threads: int = 1) -> MicroBatcher:
-        made.append(MicroBatcher(work.tokenise, work.run, threads=threads))
+    def make(threads: int = 1, **limits: int) -> MicroBatcher:
+        made.append(MicroBatcher(work.tokenise, work.run, threads=threads, **limits))
         return made[-1]
 
     yield make
@@ -150,6 +152,48 @@ def test_closing_finishes_what_runs_and_refuses_what_waits(work, make_batcher):
         batcher.submit("bb")
 
 
+def test_a_text_does_not_wait_for_bulk_texts(work, make_batcher):
+    batcher = make_batcher()
+    bulk = [batcher.submit("b" * 300, bulk=True) for _ in range(3)]
+    assert work.running.acquire(timeout=TIMEOUT_S)
+    work.open_for = 2
+    assert batcher.submit("aa").result(TIMEOUT_S)[0] == 2
+    assert not any(future.done() for future in bulk)
+    work.gate.set()
+    assert [future.result(TIMEOUT_S)[0] for future in bulk] == [300] * 3
+
+
+def test_bulk_texts_gather_and_run_together(work, make_batcher):
+    batcher = make_batcher()
+    batcher.submit("b" * 300, bulk=True)
+    assert work.running.acquire(timeout=TIMEOUT_S)
+    futures = [batcher.submit(text, bulk=True) for text in ("aa", "bbb", "cc")]
+    work.gate.set()
+    assert [future.result(TIMEOUT_S)[0] for future in futures] == [2, 3, 2]
+    assert work.batches == [[300], [2, 2], [3]]
+
+
+def test_a_bulk_text_that_fails_fails_only_its_own_caller(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    good, bad = batcher.submit("aa", bulk=True), batcher.submit("!!", bulk=True)
+    work.gate.set()
+    assert good.result(TIMEOUT_S)[0] == 2
+    with pytest.raises(BadVector):
+        bad.result(TIMEOUT_S)
+
+
+def test_too_many_bulk_texts_hold_no_other_caller(work, make_batcher):
+    batcher = make_batcher()
+    batcher.submit("b" * 300, bulk=True)
+    assert work.running.acquire(timeout=TIMEOUT_S)
+    bulk = [batcher.submit("b", bulk=True) for _ in range(ARRIVED_TEXTS_MAX)]
+    work.open_for = 2
+    assert batcher.submit("aa", wait=True).result(TIMEOUT_S)[0] == 2
+    work.gate.set()
+    assert bulk[-1].result(TIMEOUT_S)[0] == 1
+
+
 def test_many_threads_may_submit_at_once(work, make_batcher):
     batcher, found = make_batcher(2), []
     work.gate.set()
@@ -180,9 +224,9 @@ def test_a_caller_that_waits_for_room_is_held_while_too_many_texts_wait(work, ma
 
 
 def test_a_caller_that_waits_for_room_is_held_while_too_long_texts_wait(work, make_batcher):
-    batcher = make_batcher()
+    batcher = make_batcher(arrived_characters_max=100)
     occupy(batcher, work)
-    batcher.submit("a" * ARRIVED_CHARACTERS_MAX)
+    batcher.submit("a" * 100)
     late = held_caller(batcher, "bb")
     assert late.vectors == []
     batcher.submit("ccc").cancel()  # who does not wait is never held
@@ -218,7 +262,9 @@ def test_it_counts_what_it_did_and_what_waits(work, make_batcher):
     counters = batcher.counters()
     assert (counters.waiting, counters.texts, counters.tokens, counters.failed) == (0, 4, 307, 1)
     assert counters.runs == {1: 2, 2: 1}
-    assert counters.run_s > 0
+    assert sum(counters.waits.counts) == counters.texts
+    assert sum(counters.run_times.counts) == sum(counters.runs.values())
+    assert counters.run_times.total > 0
     assert counters.tokenise_s > 0
 
 

@@ -1,0 +1,1 @@
+"""The workflows that belong to the product, and what they read."""
