@@ -14,21 +14,35 @@ import numpy as np
 from stepwell.models.architecture import Activation, Architecture
 from stepwell.models.arrays import Ids
 from stepwell.models.int8_encoder import Encoder
-from stepwell.models.int8_rounding import Fit, Int8Linear, Steps
+from stepwell.models.int8_rounding import Fit, Int8Linear, Positions, Steps
 from stepwell.models.weights import Floats, Layer, Linear, Norm
 
 _EXPAND_EVENNESS = 0.15
 """One channel of its inputs is far wider than the others: see `Steps.between`."""
 
+_EXACT_CONTRACTS = 2 / 3
+"""So many of the layers, from the first, contract in floats: losses grow from layer to layer, and
+the inputs of this one reach far. In 8 bits everywhere, neighbours change too often."""
+
+_NEURON_RANGE_MAX = 2.0
+"""Neurons that reach further than this many medians are split, into some copies at most."""
+_COPIES_MAX = 16
+_REACH_MIN = 1e-6
+
 _ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Int8Layer:
-    """One layer of the encoder in 8 bits: linear layers, each behind the steps of its inputs.
+class Stepped:
+    """A linear layer in 8 bits, and the steps of its inputs."""
 
-    The layer that contracts what was expanded stays as it is: its inputs reach too far for steps.
-    """
+    steps: Steps
+    linear: Int8Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Layer:
+    """One layer of the encoder in 8 bits: linear layers, each behind the steps of its inputs."""
 
     states: Steps
     query: Int8Linear
@@ -38,6 +52,8 @@ class Int8Layer:
     attention_out: Int8Linear
     middle: Steps
     expand: Int8Linear
+    contract: Stepped | Linear
+    """As it was, or in 8 bits: see `_EXACT_CONTRACTS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +91,10 @@ def calibrate(
     states = _embedded(encoder, ordered)
     runs = _runs(ordered)
     layers = []
+    exact = math.ceil(len(encoder.weights.layers) * _EXACT_CONTRACTS)
     for number, layer in enumerate(encoder.weights.layers):
-        fitted, states = _Calibration(layer, encoder.architecture, runs).run(states)
+        fitting = _Calibration(layer, encoder.architecture, runs, exact_contract=number < exact)
+        fitted, states = fitting.run(states)
         layers.append(fitted)
         report(f"layer {number + 1} of {len(encoder.weights.layers)} fitted")
     return tuple(layers)
@@ -90,10 +108,13 @@ class _Calibration:
         layer: Layer,
         architecture: Architecture,
         runs: Sequence[_Run],
+        *,
+        exact_contract: bool,
     ) -> None:
         self._layer = layer
         self._architecture = architecture
         self._runs = runs
+        self._exact_contract = exact_contract
         exact = architecture.activation is Activation.EXACT
         self._activate = _exact_gelu if exact else _tanh_gelu
 
@@ -117,8 +138,19 @@ class _Calibration:
         query, key, value = (
             projection.outputs(chosen) for chosen in np.arange(len(projection.bias)).reshape(3, -1)
         )
-        fitted = Int8Layer(states, query, key, value, attended, attention_out, middle, expand)
-        return fitted, self._behind(between, middle, expand)
+        expand, contract, behind = self._contract(between, middle, expand)
+        fitted = Int8Layer(
+            states,
+            query,
+            key,
+            value,
+            attended,
+            attention_out,
+            middle,
+            expand,
+            contract,
+        )
+        return fitted, behind
 
     def _attention(
         self, before: _States, joint: Linear, steps: Steps, projection: Int8Linear
@@ -132,24 +164,40 @@ class _Calibration:
             rounded[run.rows] = _attend(projected, run.texts, heads)
         return _Branch(_apply(self._layer.attention_out, exact), rounded)
 
-    def _behind(self, between: _States, middle: Steps, expand: Int8Linear) -> _States:
-        """The states behind the whole layer."""
-        layer, epsilon = self._layer, self._architecture.layer_norm_eps
-
-        def exact(rows: slice) -> Floats:
-            activated = self._activate(_apply(layer.expand, between.exact[rows]))
-            return between.exact[rows] + _apply(layer.contract, activated)
-
-        def rounded(rows: slice) -> Floats:
-            activated = self._activate(expand.apply(middle.count(between.rounded[rows])))
-            return between.rounded[rows] + _apply(layer.contract, activated)
-
-        return _States(
-            *(
-                _normalise(_by_rows(sums, len(between.exact)), layer.output_norm, epsilon)
-                for sums in (exact, rounded)
-            )
+    def _contract(
+        self, between: _States, middle: Steps, expand: Int8Linear
+    ) -> tuple[Int8Linear, Stepped | Linear, _States]:
+        """The rest of the layer, its neurons split where that helps, and the states behind it."""
+        copies, outputs = self._exact_expansion(between.exact)
+        contract, norm = self._layer.contract, self._layer.output_norm
+        if not self._exact_contract:
+            expand, contract = expand.outputs(copies), _split(contract, copies)
+        inputs = _by_rows(
+            lambda rows: self._activate(expand.apply(middle.count(between.rounded[rows]))),
+            len(outputs),
         )
+        if not self._exact_contract:
+            branch = _Branch(outputs, inputs)
+            activated, fitted, behind = self._close(between, branch, contract, norm)
+            return expand, Stepped(activated, fitted), behind
+        epsilon = self._architecture.layer_norm_eps
+        behind = _States(
+            _normalise(between.exact + outputs, norm, epsilon),
+            _normalise(between.rounded + _apply(contract, inputs), norm, epsilon),
+        )
+        return expand, contract, behind
+
+    def _exact_expansion(self, states: Floats) -> tuple[Positions, Floats]:
+        """Which neurons to use how often: the widest are split. And the outputs behind them."""
+        highest = []
+
+        def outputs(rows: slice) -> Floats:
+            activated = self._activate(_apply(self._layer.expand, states[rows]))
+            highest.append(activated.max(axis=0))
+            return _apply(self._layer.contract, activated)
+
+        found = _by_rows(outputs, len(states))
+        return _copies(np.max(highest, axis=0)), found
 
     def _close(
         self, before: _States, branch: _Branch, linear: Linear, norm: Norm
@@ -258,3 +306,19 @@ def _tanh_gelu(rows: Floats) -> Floats:
     inner = np.float32(math.sqrt(2 / math.pi)) * (rows + np.float32(0.044715) * rows**3)
     activated: Floats = rows * (1 + np.tanh(inner)) / 2
     return activated
+
+
+def _copies(highest: Floats) -> Positions:
+    """The neurons by number, those that reach too far several times.
+
+    Their weights would otherwise be much the largest of their column, and set its scale.
+    """
+    widest = max(float(np.median(highest)), _REACH_MIN) * _NEURON_RANGE_MAX
+    times = np.ceil(highest / widest).clip(1, _COPIES_MAX)
+    return np.repeat(np.arange(len(highest)), times.astype(int))
+
+
+def _split(contract: Linear, copies: Positions) -> Linear:
+    """The layer behind split neurons: the copies of one share its weights."""
+    share = np.bincount(copies)[copies].astype(np.float32)
+    return Linear(contract.weight[copies] / share[:, None], contract.bias)

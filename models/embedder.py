@@ -97,6 +97,10 @@ class Embedder:
         """
         return await _result(self._batcher.submit(self._passage(text)))
 
+    async def embed_bulk(self, text: str) -> Vector:
+        """The same vector as of `embed`, whenever no text of `embed` or `submit` waits."""
+        return await _result(self._batcher.submit(self._passage(text), bulk=True))
+
     async def embed_query(self, text: str) -> Vector:
         """The vector to search with, at once: it does not wait for texts that are embedded."""
         return await _result(self.submit_query(text))

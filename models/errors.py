@@ -1,5 +1,7 @@
 """Errors of this package. `exit_code` is what the command line ends with.
 
+Those that only another text can mend are `ValueError`s too: trying again is of no use.
+
 ModelError
 ├── UnknownPreset           no preset of that name (exit 3)
 ├── ModelNotFound           the folder holds no model: pull it first (exit 3)
@@ -172,8 +174,8 @@ class SelfTestFailed(FileRefused):
 
 
 @dataclass(eq=False)
-class TextRefused(ModelError):
-    """A text that has no vector; `detail` says why."""
+class TextRefused(ModelError, ValueError):
+    """A text that has no vector, now or later; `detail` says why."""
 
     detail: str
 
@@ -213,8 +215,8 @@ class InferenceFailed(ModelError):
 
 
 @dataclass(eq=False)
-class BadVector(ModelError):
-    """The model gave numbers that must not be stored."""
+class BadVector(ModelError, ValueError):
+    """The model gave numbers that must not be stored, and would give them again."""
 
     detail: str
 

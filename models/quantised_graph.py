@@ -16,7 +16,7 @@ from stepwell.models.calibration import Int8Layer
 from stepwell.models.graph import GraphBuilder
 from stepwell.models.int8_encoder import Encoder
 from stepwell.models.int8_rounding import Int8Linear, Steps
-from stepwell.models.weights import Layer, Norm
+from stepwell.models.weights import Layer, Linear, Norm
 
 
 def build_quantised_graph(encoder: Encoder, layers: Sequence[Int8Layer]) -> bytes:
@@ -45,8 +45,14 @@ class _QuantisedBuilder(GraphBuilder):
         summed = self.node("Add", branch, self.norm(summed, norm))
         counts = self._counted_norm(summed, layer.attention_norm, quantised.middle)
         activated = self._gelu(self._multiply(counts, quantised.expand))
-        branch = self.linear(activated, layer.contract)
+        branch = self._contract(activated, quantised)
         return self.node("Add", branch, self.norm(summed, layer.attention_norm))
+
+    def _contract(self, values: str, quantised: Int8Layer) -> str:
+        contract = quantised.contract
+        if isinstance(contract, Linear):
+            return self.linear(values, contract)
+        return self._multiply(self._counted(values, contract.steps), contract.linear)
 
     def _attended(self, counts: str, quantised: Int8Layer) -> str:
         """Attention, its outputs counted in the steps of the layer behind it.
@@ -71,6 +77,10 @@ class _QuantisedBuilder(GraphBuilder):
         """A normalisation that counts in steps at once."""
         scaled = Norm(norm.scale / steps.scale, (norm.bias - steps.shift) / steps.scale)
         return self._whole(self.norm(summed, scaled))
+
+    def _counted(self, values: str, steps: Steps) -> str:
+        scaled = self.node("Mul", values, self._floats(1 / steps.scale))
+        return self._whole(self.node("Add", scaled, self._floats(-steps.shift / steps.scale)))
 
     def _whole(self, counts: str) -> str:
         return self.node("QuantizeLinear", counts, self._one, self._origin)

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stepwell.models import verify
+from stepwell.models import benchmark, verify
 from stepwell.models.agreement import agreement, neighbours_kept
 from stepwell.models.errors import FileDamaged, FileRefused, UnsupportedModel
 from stepwell.models.files import pin
@@ -76,6 +76,17 @@ def test_texts_never_seen_come_out_near_to_the_exact_vectors(tmp_path, family):
 def test_the_details_of_the_encoder_are_kept(tmp_path, config):
     directory = make(tmp_path, config=config)
     assert quantise(directory, sentences(1, 500)).int8.mean_cosine > 0.999
+
+
+def test_of_three_layers_the_last_contracts_in_8_bits_as_well(tmp_path):
+    directory = make(tmp_path, layers=3)
+    assert quantise(directory, sentences(1, 500)).int8.mean_cosine > 0.999
+    nodes = onnx.load(directory / INT8_GRAPH).graph.node
+    kinds = [node.op_type for node in nodes if node.op_type in {"Gemm", "MatMulIntegerToFloat"}]
+    assert kinds == (["MatMulIntegerToFloat"] * 5 + ["Gemm"]) * 2 + ["MatMulIntegerToFloat"] * 6
+    model, texts = load_model(directory, precision=Precision.INT8), sentences(3, 80)
+    alone = np.concatenate([model.vectors([text]) for text in texts])
+    assert np.array_equal(model.vectors(texts), alone)
 
 
 def test_vectors_of_the_first_token_can_be_taken(tmp_path):
@@ -205,3 +216,21 @@ def test_a_wrong_record_in_the_manifest_is_refused(int8_model, change):
     edit_manifest(int8_model, change)
     with pytest.raises(FileDamaged, match=MANIFEST):
         load_model(int8_model)
+
+
+def test_a_benchmark_measures_and_names_both_graphs(int8_model):
+    exact, rounded = benchmark(int8_model, WORDS, queries=3)
+    assert (exact.precision, rounded.precision) == (Precision.FP32, Precision.INT8)
+    assert rounded.model_id == f"{exact.model_id}+int8"
+    assert (exact.times_fp32, exact.fallback, rounded.fallback) == (1.0, "", "")
+    assert rounded.times_fp32 > 0
+
+
+def test_a_benchmark_says_when_fp32_ran_instead(int8_model):
+    wrong = SelfTest.of(WORDS, -load_model(int8_model).vectors(WORDS))
+    manifest = read_manifest(int8_model)
+    write_manifest(replace(manifest, int8=replace(manifest.int8, self_test=wrong)), int8_model)
+    _, second = benchmark(int8_model, WORDS, queries=3)
+    assert second.precision is Precision.FP32
+    assert not second.model_id.endswith("+int8")
+    assert "on this processor" in second.fallback

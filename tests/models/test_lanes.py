@@ -10,7 +10,7 @@ import pytest
 
 from stepwell.models import Embedder, EmptyText
 from stepwell.models.errors import EmbedderClosed
-from stepwell.models.lanes import bulk_threads, query_thread
+from stepwell.models.lanes import bulk_threads, query_thread, text_threads
 from stepwell.models.model import Model, load_model
 
 TIMEOUT_S = 10
@@ -39,10 +39,11 @@ def model(tiny_model) -> Model:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-def test_bulk_threads_give_way_and_nothing_else_does():
+def test_texts_give_way_to_queries_and_bulk_work_to_both():
     before = niceness()
-    with bulk_threads(1) as bulk, query_thread() as query:
-        assert bulk.submit(niceness).result(TIMEOUT_S) == min(before + 10, 19)
+    with text_threads(1) as texts, bulk_threads(1) as bulk, query_thread() as query:
+        assert texts.submit(niceness).result(TIMEOUT_S) == min(before + 10, 19)
+        assert bulk.submit(niceness).result(TIMEOUT_S) == 19
         assert query.submit(niceness).result(TIMEOUT_S) == before
     assert niceness() == before
 

@@ -27,6 +27,14 @@ def export(source: Path, destination: Path) -> Path:
     return destination
 
 
+def pulled(cache: Path, name: str, size: int, seed: int = 1) -> None:
+    """Put a model where one of this name is looked for, when `STEPWELL_CACHE` is this folder."""
+    source = cache / f"{name}-{seed}"
+    source.mkdir(parents=True)
+    write_source(source, size=size, seed=seed)
+    export(source, cache / "models" / name)
+
+
 def write_source(
     directory: Path,
     *,
