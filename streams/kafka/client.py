@@ -77,6 +77,7 @@ class ClientConsumer(Consumer):
             bootstrap_servers=server_list(self.transport.url, 9092),
             partition_assignment_strategy=[self.app.assignor],
             enable_auto_commit=False,
+            isolation_level="read_committed",
             auto_offset_reset=conf.consumer_auto_offset_reset,
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
@@ -176,6 +177,11 @@ class ClientConsumer(Consumer):
         """The next offset that each will give out."""
         tps = [_kafka_tp(tp) for tp in partitions]
         return cast(Mapping[TP, int], await self.kafka.end_offsets(tps))
+
+    def fetched_up_to(self, tp: TP) -> int:
+        """The next offset to hand out, as far as known: 0 before the position is."""
+        state = self.kafka._subscription.subscription.assignment.state_value(_kafka_tp(tp))
+        return cast(int, state.position) if state.has_valid_position else 0
 
     def highwater(self, tp: TP) -> int:
         """The end of the partition as of the last fetch; 0 before the first."""

@@ -139,15 +139,16 @@ class StrictConsumer(ClientConsumer):
     async def verify_all_partitions_active(self) -> None:
         """Left out: Faust's check logs false alarms; `lag` tells the same."""
 
-    def lag(self) -> dict[TP, int]:
-        """Per partition, how many offsets are not done yet, as of the last fetch."""
-        assigned, found = self.assignment(), {}
-        for tp, frontier in self._frontiers.items():
-            position = frontier.position()
-            done = self._committed[tp] if position is None else position
-            if tp in assigned:
-                found[tp] = max(0, self.highwater(tp) - done)
-        return found
+    async def lag(self) -> dict[TP, int]:
+        """Per partition, how many offsets are not done yet."""
+        done = {tp: self._done_up_to(tp) for tp in self._frontiers.keys() & self.assignment()}
+        ends = await self.highwaters(*done)
+        return {tp: max(0, ends[tp] - offset) for tp, offset in done.items()}
+
+    def _done_up_to(self, tp: TP) -> int:
+        # The markers of transactions and what compaction took are fetched, but never delivered.
+        oldest = self._frontiers[tp].oldest
+        return self.fetched_up_to(tp) if oldest is None else oldest
 
     @property
     def in_hand(self) -> list[str]:

@@ -27,6 +27,7 @@ async def follow(
         bootstrap_servers=bootstrap,
         group_id=None,
         enable_auto_commit=False,
+        isolation_level="read_committed",
         auto_offset_reset="earliest",
         fetch_max_wait_ms=POLL_MS,
         **(security or Security()).client_options(),

@@ -42,6 +42,11 @@ class Frontier:
         return self._open[0] if self._open else self._next
 
     @property
+    def oldest(self) -> int | None:
+        """The first delivered record that is not done; None when all are."""
+        return self._open[0] if self._open else None
+
+    @property
     def unfinished(self) -> int:
         """How many delivered records are not done."""
         return len(self._open) - len(self._finished_early)

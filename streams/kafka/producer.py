@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Sent = TypeVar("Sent")
 Result = TypeVar("Result")
-Headers = Sequence[tuple[str, bytes]]
-HeaderList = list[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+HeaderList = list[tuple[str, bytes | None]]
 OnAcknowledged = Callable[[int, int, int], None]
 """Told (partition, first offset, number of records), in order per partition."""
 
@@ -69,6 +69,8 @@ class StrictProducer(driver.Producer):
         self._unsettled: dict[_Batch, None] = {}
         self._listeners: dict[str, OnAcknowledged] = {}
         self._crashing: asyncio.Future[None] | None = None
+        self.on_acknowledged: Callable[[str, float], None] | None = None
+        """Told (topic, seconds since its first record) of each acknowledged batch, for metrics."""
 
     # -- sending
 
@@ -151,7 +153,7 @@ class StrictProducer(driver.Producer):
         headers: HeadersArg | None,
         timestamp_s: float | None,
     ) -> "asyncio.Future[RecordMetadata]":
-        pairs = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+        pairs: HeaderList = list(headers.items() if isinstance(headers, Mapping) else headers or ())
         stamp_ms = None if timestamp_s is None else round(timestamp_s * 1000)
         settled: asyncio.Future[RecordMetadata] = self.loop.create_future()
         sent = self._wait_for(*self._add(tp, key, value, pairs, stamp_ms))
@@ -210,7 +212,7 @@ class StrictProducer(driver.Producer):
             raise TopicMismatch(f"topic {topic} has partitions 0 to {count - 1}, not {partition}")
         size = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
         if headers:
-            size += sum(len(name) + len(content) for name, content in headers)
+            size += sum(len(name) + len(content or b"") for name, content in headers)
         if size > self.max_request_size:
             raise RecordTooLarge(topic, size, self.max_request_size)
 
@@ -237,6 +239,8 @@ class StrictProducer(driver.Producer):
         for index, future in batch.waiters:
             if not future.done():
                 future.set_result(base + index)
+        if self.on_acknowledged is not None:
+            self.on_acknowledged(tp.topic, self.loop.time() - batch.opened_at)
         listener = self._listeners.get(tp.topic)
         if listener is not None:
             try:

@@ -1,12 +1,14 @@
 """Appends events and waits until they are safe. The gateway's way into Kafka; Faust is not used."""
 
 import asyncio
-from typing import NamedTuple
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from stepwell.schemas.cloudevents import EventRecord
+from stepwell.schemas.cloudevents import EventRecord, record_bytes
 from stepwell.schemas.errors import EventRejected, RejectReason
 from stepwell.streams.errors import BrokerUnavailable
 from stepwell.streams.kafka.security import Security
@@ -69,18 +71,22 @@ class EventPublisher:
             raise self._unavailable(f"is slow: {self._in_flight} appends are waiting already")
         self._in_flight += 1
         try:
-            async with asyncio.timeout(self._timeout_ms / 1000):
-                return await self._deliver(await self._connected(), record)
-        except TimeoutError:
-            raise self._unavailable(f"did not acknowledge within {self._timeout_ms} ms") from None
-        except MessageSizeTooLargeError as error:
-            size = len(record.key) + len(record.value)
-            detail = f"event of {size} bytes; a record holds at most {self._record_bytes_max}"
-            raise EventRejected(RejectReason.SIZE, detail) from error
-        except KafkaError as error:
-            raise self._unavailable(f"refused the append: {error!r}") from error
+            with self._translating(record):
+                async with asyncio.timeout(self._timeout_ms / 1000):
+                    return await self._deliver(await self._connected(), record)
         finally:
             self._in_flight -= 1
+
+    async def hand_over(self, record: EventRecord) -> asyncio.Task[Position]:
+        """Send a record behind all that were handed over before, without a limit on their number.
+
+        The task ends when all in-sync replicas have it. Call and task raise as `append` does.
+        """
+        with self._translating(record):
+            async with asyncio.timeout(self._timeout_ms / 1000):
+                producer = await self._connected()
+                acknowledged = await self._send(producer, record)
+        return asyncio.create_task(self._stored(producer, record, acknowledged))
 
     async def reachable(self, timeout_ms: int = 1000) -> bool:
         """Whether the broker answers right now."""
@@ -100,15 +106,51 @@ class EventPublisher:
         await asyncio.gather(*self._retiring)
 
     async def _deliver(self, producer: AIOKafkaProducer, record: EventRecord) -> Position:
+        return await self._acknowledged(producer, await self._send(producer, record))
+
+    async def _stored(
+        self, producer: AIOKafkaProducer, record: EventRecord, acknowledged: Awaitable[Any]
+    ) -> Position:
+        with self._translating(record):
+            async with asyncio.timeout(self._timeout_ms / 1000):
+                return await self._acknowledged(producer, acknowledged)
+
+    async def _send(self, producer: AIOKafkaProducer, record: EventRecord) -> Awaitable[Any]:
         key, value, headers = record
-        try:
-            acknowledged = await producer.send(self._topic, value, key, headers=headers)
+        with self._retiring_broken(producer):
+            acknowledged: Awaitable[Any] = await producer.send(
+                self._topic, value, key, headers=headers
+            )
+        return acknowledged
+
+    async def _acknowledged(
+        self, producer: AIOKafkaProducer, acknowledged: Awaitable[Any]
+    ) -> Position:
+        with self._retiring_broken(producer):
             metadata = await acknowledged
+        return Position(metadata.partition, metadata.offset)
+
+    @contextmanager
+    def _translating(self, record: EventRecord) -> Iterator[None]:
+        """Errors of the client as errors of ours."""
+        try:
+            yield
+        except TimeoutError:
+            raise self._unavailable(f"did not acknowledge within {self._timeout_ms} ms") from None
+        except MessageSizeTooLargeError as error:
+            detail = f"event of {record_bytes(record)} bytes: more than Kafka takes in a record"
+            raise EventRejected(RejectReason.SIZE, detail) from error
+        except KafkaError as error:
+            raise self._unavailable(f"refused the append: {error!r}") from error
+
+    @contextmanager
+    def _retiring_broken(self, producer: AIOKafkaProducer) -> Iterator[None]:
+        try:
+            yield
         except KafkaError as error:
             if not error.retriable and not isinstance(error, MessageSizeTooLargeError):
                 self._retire(producer)
             raise
-        return Position(metadata.partition, metadata.offset)
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:

@@ -35,9 +35,16 @@ class Recovery(Service):
         self.completed = asyncio.Event()
         self._stall_timeout_ms = app.config.recovery_stall_timeout_ms
         self._run: asyncio.Future[None] | None = None
+        self._began_s = 0.0
+
+    @property
+    def lasting_s(self) -> float:
+        """How long ago the last recovery began."""
+        return self.loop.time() - self._began_s
 
     def begin(self, assigned: set[TP], generation: int) -> None:
         """Start to recover this assignment."""
+        self._began_s = self.loop.time()
         self._run = self.add_future(self._recover(assigned, generation))
 
     async def cancel(self) -> None:

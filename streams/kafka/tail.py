@@ -28,6 +28,7 @@ async def read_tail(
         bootstrap_servers=bootstrap,
         group_id=None,
         enable_auto_commit=False,
+        isolation_level="read_committed",
         fetch_max_wait_ms=POLL_MS,
         **(security or Security()).client_options(),
     )

@@ -253,7 +253,6 @@ class Commands(RuleBasedStateMachine):
 Commands.TestCase.settings = settings(
     max_examples=80,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )

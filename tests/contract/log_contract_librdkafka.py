@@ -1,6 +1,7 @@
 """librdkafka, by way of confluent-kafka: the client behind most languages that are not Java."""
 
 import json
+import time
 from collections import Counter
 from concurrent.futures import Future
 from typing import Any
@@ -95,9 +96,7 @@ class LibrdkafkaContract:
     def test_topics_partitions_and_configs(self, rd):
         topic = rd.topic(2, retention_ms="5000")
         done(rd.admin.create_partitions([NewPartitions(topic, 4)]))
-        described = rd.admin.list_topics(topic, timeout=WAIT_S).topics[topic]
-        assert described.error is None
-        assert sorted(described.partitions) == [0, 1, 2, 3]
+        until_partitions(rd.admin, topic, [0, 1, 2, 3])
         wanted = ConfigResource(
             ResourceType.TOPIC,
             topic,
@@ -321,6 +320,13 @@ def polled(consumer: Consumer, count: int) -> list[Message]:
     found = [until_message(consumer) for _ in range(count)]
     assert [message.error() for message in found] == [None] * count
     return found
+
+
+def until_partitions(admin: AdminClient, topic: str, wanted: list[int]) -> None:
+    """A broker hears of new partitions after they were made."""
+    deadline = time.monotonic() + WAIT_S
+    while sorted(admin.list_topics(topic, timeout=WAIT_S).topics[topic].partitions) != wanted:
+        assert time.monotonic() < deadline
 
 
 def until_message(consumer: Consumer) -> Message:
