@@ -10,6 +10,12 @@ import structlog
 
 from stepwell.streams.agents.watchdog import Watchdog
 from stepwell.streams.agents.worker import Worker
+from stepwell.streams.collections import (
+    create_collection,
+    drop_collection,
+    list_collections,
+    switch_collection,
+)
 from stepwell.streams.control import (
     check_histories,
     create_instance,
@@ -18,11 +24,22 @@ from stepwell.streams.control import (
     tell_instance,
     wait_for_instance,
 )
-from stepwell.streams.errors import IndexUnavailable
+from stepwell.streams.deadletters.service import (
+    discard_dead_letters,
+    list_dead_letters,
+    retry_dead_letters,
+    show_dead_letter,
+)
+from stepwell.streams.default_workflows import embed_content
+from stepwell.streams.explaining import explain_instance
+from stepwell.streams.forgetting.service import forget_subject, plan_forgetting
 from stepwell.streams.gateway import server
 from stepwell.streams.gateway.api import Instances
+from stepwell.streams.gateway.dead_letters import DeadLetters
 from stepwell.streams.gateway.probes import serving_probes
 from stepwell.streams.metrics import Metrics
+from stepwell.streams.past import describe_instance_at
+from stepwell.streams.producing import contract, publish
 from stepwell.streams.queries import (
     describe_instance,
     doctor,
@@ -30,28 +47,48 @@ from stepwell.streams.queries import (
     list_instances,
     search,
 )
-from stepwell.streams.runtime.registry import Workflows
+from stepwell.streams.reading import follow_journal
+from stepwell.streams.readmodel.reader import ModelReader
+from stepwell.streams.reindexing import follow_reindex, reindexes_of, start_reindex
+from stepwell.streams.replaying import execute_replay, plan_again, plan_replay
 from stepwell.streams.settings import Settings
 from stepwell.streams.wiring import (
     gateway_config,
-    index_of,
-    load_embedder,
     load_factory,
     worker_config,
 )
 
 __all__ = [
     "check_histories",
+    "contract",
+    "create_collection",
     "create_instance",
     "describe_instance",
+    "describe_instance_at",
+    "discard_dead_letters",
     "doctor",
+    "drop_collection",
     "embed_content",
     "ensure_topics",
+    "execute_replay",
+    "explain_instance",
     "export_instances",
+    "follow_reindex",
+    "forget_subject",
+    "list_collections",
+    "list_dead_letters",
     "list_instances",
+    "plan_again",
+    "plan_forgetting",
+    "plan_replay",
+    "publish",
+    "retry_dead_letters",
     "run_gateway",
     "run_worker",
     "search",
+    "show_dead_letter",
+    "start_reindex",
+    "switch_collection",
     "tell_instance",
     "wait_for_instance",
 ]
@@ -65,10 +102,27 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
 
     @asynccontextmanager
     async def instances() -> AsyncIterator[Instances]:
-        async with open_control(settings) as control:
-            yield Instances(control, partial(describe_instance, settings))
+        name = f"gateway-{settings.gateway.port}"
+        async with (
+            follow_journal(settings, name) as follower,
+            open_control(settings, follower) as control,
+        ):
+            reader = ModelReader(follower)
+            yield Instances(
+                control,
+                reader.details,
+                reindexes_of(settings, control).start,
+                settings.gateway.max_upload_bytes,
+                reader=reader,
+            )
 
-    await server.run_gateway(gateway_config(settings), stop, instances)
+    dead_letters = DeadLetters(
+        partial(list_dead_letters, settings),
+        partial(show_dead_letter, settings),
+        partial(retry_dead_letters, settings),
+        partial(discard_dead_letters, settings),
+    )
+    await server.run_gateway(gateway_config(settings), stop, instances, dead_letters)
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -78,6 +132,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     await ensure_topics(settings)
     metrics = Metrics(version("stepwell"))
     async with factory(settings) as workflows:
+        if workflows.measure is not None:
+            workflows.measure(metrics)
         worker = Worker(worker_config(settings), workflows, metrics)
         watchdog = Watchdog(settings.worker.watchdog_timeout_ms, worker.work)
         watching = asyncio.create_task(watchdog.run())
@@ -86,26 +142,6 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 await worker.run(stop)
         finally:
             watching.cancel()
-
-
-@asynccontextmanager
-async def embed_content(settings: Settings) -> AsyncIterator[Workflows]:
-    """The workflows of a worker that is told of no others: `EmbedContent`, with its bindings."""
-    from stepwell.streams.examples.embed_content import Bindings, EmbedContent
-    from stepwell.streams.index.batched import BatchedIndex
-
-    with load_embedder(settings) as embedder:
-        index = index_of(settings, embedder.dimension)
-        try:
-            await index.open()
-        except IndexUnavailable as error:  # its steps try again until it is back
-            log.warning("index unavailable", detail=str(error))
-        batched = BatchedIndex(index)
-        try:
-            yield Workflows([(EmbedContent, Bindings(embedder, batched))])
-        finally:
-            await batched.close()
-            await index.close()
 
 
 def _say_warnings(settings: Settings) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -56,6 +56,13 @@ class BlobStore(Protocol):
         """The bytes that were put; raises `BlobUnreadable` rather than give others."""
         ...
 
+    async def read(self, ref: BlobRef, offset: int, size_bytes: int) -> bytes:
+        """A part of them, shorter at the end; raises `BlobUnreadable`.
+
+        For what is too large for memory: damage is not noticed here, unless bytes are missing.
+        """
+        ...
+
 
 class DirectoryBlobStore:
     """A `BlobStore` in a directory, which every worker has to see."""
@@ -84,14 +91,31 @@ class DirectoryBlobStore:
     async def get(self, ref: BlobRef) -> bytes:
         """`BlobStore.get`: the hash is checked at every read."""
         path = self._path(ref)
-        try:
-            data = await asyncio.to_thread(path.read_bytes)
-        except OSError as error:
-            problem = f"cannot be read from {self._directory}: {error.strerror}"
-            raise BlobUnreadable(ref, problem) from error
+        data = await self._read(ref, path.read_bytes)
         if len(data) != ref.size_bytes or sha256(data).hexdigest() != ref.sha256:
             raise BlobUnreadable(ref, f"{path} holds {len(data)} other bytes: it is damaged")
         return data
+
+    async def read(self, ref: BlobRef, offset: int, size_bytes: int) -> bytes:
+        """`BlobStore.read`."""
+        path = self._path(ref)
+
+        def read_part() -> bytes:
+            with path.open("rb") as file:
+                file.seek(offset)
+                return file.read(size_bytes)
+
+        data = await self._read(ref, read_part)
+        if len(data) != max(0, min(size_bytes, ref.size_bytes - offset)):
+            raise BlobUnreadable(ref, f"{path} ends too early: it is damaged")
+        return data
+
+    async def _read(self, ref: BlobRef, read: Callable[[], bytes]) -> bytes:
+        try:
+            return await asyncio.to_thread(read)
+        except OSError as error:
+            problem = f"cannot be read from {self._directory}: {error.strerror}"
+            raise BlobUnreadable(ref, problem) from error
 
     def _path(self, ref: BlobRef) -> Path:
         """Where it is kept: nothing but a hash gets into the path."""

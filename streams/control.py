@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from stepwell.schemas.commands import Command
 from stepwell.schemas.errors import JournalCorrupt
@@ -11,12 +11,13 @@ from stepwell.schemas.journal import InstanceKey
 from stepwell.streams.engine.check import Recording, check_recording
 from stepwell.streams.engine.workflow import Workflow
 from stepwell.streams.errors import InstanceNotFound, InvalidRequest
-from stepwell.streams.gateway.control import Control, Visit
-from stepwell.streams.gateway.ledger import Ledger
+from stepwell.streams.gateway.control import Control
 from stepwell.streams.gateway.requests import check_address, check_workflow
-from stepwell.streams.kafka.follow import follow
 from stepwell.streams.kafka.publisher import EventPublisher
-from stepwell.streams.queries import read_ledger
+from stepwell.streams.reading import follow_journal, open_read_model
+from stepwell.streams.readmodel.follower import Follower
+from stepwell.streams.readmodel.judging import ProjectedJournal
+from stepwell.streams.readmodel.model import ReadModel
 from stepwell.streams.runtime.clock import system_clock
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.settings import Settings
@@ -27,34 +28,25 @@ LATEST = "latest"
 
 
 @asynccontextmanager
-async def open_control(settings: Settings) -> AsyncIterator[Control]:
-    """A `Control` on the journal; raises `BrokerUnavailable`."""
+async def open_control(
+    settings: Settings, follower: Follower | None = None
+) -> AsyncIterator[Control]:
+    """A `Control` on the journal, and on who reads it already; raises `BrokerUnavailable`."""
     kafka = settings.kafka
-    journal, security = topics_of(kafka).journal, security_of(kafka)
     publisher = EventPublisher(
         kafka.bootstrap,
-        journal,
+        topics_of(kafka).journal,
         timeout_ms=settings.gateway.append_timeout_ms,
         record_bytes_max=RECORD_BYTES_MAX,
-        security=security,
+        security=security_of(kafka),
     )
-
-    async def follow_partition(partition: int, visit: Visit) -> None:
-        await follow(
-            kafka.bootstrap,
-            journal,
-            partition,
-            lambda record: visit(record.offset, record.key or b"", record.value or b""),
-            security=security,
-        )
-
-    await publisher.start()
-    try:
-        yield Control(
-            publisher, follow_partition, clock=system_clock, new_id=lambda: str(uuid.uuid4())
-        )
-    finally:
-        await publisher.stop()
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(publisher.stop)
+        await publisher.start()
+        if follower is None:
+            follower = await opened.enter_async_context(follow_journal(settings))
+        judging = ProjectedJournal(follower)
+        yield Control(publisher, judging, clock=system_clock, new_id=lambda: str(uuid.uuid4()))
 
 
 async def create_instance(
@@ -77,7 +69,8 @@ async def tell_instance(
     """Send a command; the id may be `latest`, and `workflow` None when the id says enough."""
     check_address(instance_id)
     if workflow is None or instance_id == LATEST:
-        key = _the_one(await read_ledger(settings), workflow, instance_id)
+        async with open_read_model(settings) as model:
+            key = _the_one(model, workflow, instance_id)
     else:
         key = InstanceKey(check_workflow(workflow), instance_id)
     async with open_control(settings) as control:
@@ -93,11 +86,11 @@ async def export_instances(
     with_sensitive: bool,
 ) -> Exported:
     """The histories of these instances, or of all that have not ended."""
-    ledger = await read_ledger(settings)
-    keys = [_the_one(ledger, workflow, instance_id) for instance_id in instance_ids]
-    if all_running:
-        keys += ledger.unfinished(workflow)
-    recordings = [found for key in dict.fromkeys(keys) if (found := ledger.recording(key))]
+    async with open_read_model(settings) as model:
+        keys = [_the_one(model, workflow, instance_id) for instance_id in instance_ids]
+        if all_running:
+            keys += model.unfinished(workflow)
+        recordings = [found for key in dict.fromkeys(keys) if (found := model.recording(key))]
     shown = [found for found in recordings if with_sensitive or not found.sensitive]
     left_out = tuple(str(found.key) for found in recordings if found not in shown)
     return Exported(tuple(found.encode() for found in shown), left_out)
@@ -106,7 +99,7 @@ async def export_instances(
 async def check_histories(settings: Settings, lines: Iterable[bytes]) -> list[CheckedHistory]:
     """Replay exported histories on the workflows of the settings; raises `JournalCorrupt`."""
     checked = []
-    async with _workflows(settings) as workflows:
+    async with open_workflows(settings) as workflows:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -131,7 +124,7 @@ def _checked(workflows: Workflows, recording: Recording) -> CheckedHistory:
 
 
 @asynccontextmanager
-async def _workflows(settings: Settings) -> AsyncIterator[Workflows]:
+async def open_workflows(settings: Settings) -> AsyncIterator[Workflows]:
     """Those that the settings name; a workflow class stands for itself, without bindings."""
     factory = load_factory(settings.worker.workflows)
     named: object = factory
@@ -142,8 +135,8 @@ async def _workflows(settings: Settings) -> AsyncIterator[Workflows]:
         yield workflows
 
 
-def _the_one(ledger: Ledger, workflow: str | None, instance_id: str) -> InstanceKey:
-    found = ledger.find(workflow, check_address(instance_id))
+def _the_one(model: ReadModel, workflow: str | None, instance_id: str) -> InstanceKey:
+    found = model.find(workflow, check_address(instance_id))
     if not found:
         where = f" of workflow {workflow}" if workflow else ""
         raise InstanceNotFound(f"there is no instance {instance_id}{where}")

@@ -13,6 +13,10 @@ StepwellError
 │   ├── CannotTerminate         it has ended already
 │   ├── CannotRestart           it has no such step
 │   └── CannotReceive           it has ended already
+├── LetterError             what was asked of dead letters cannot be done
+│   ├── LetterNotFound          (exit 3)
+│   └── LetterRefused           (exit 4)
+├── ReadModelUnavailable    the file of a read model cannot be used (exit 5)
 ├── IndexUnavailable        the vector index did not answer in time (exit 5)
 └── IndexSchemaMismatch     the collection exists with another shape (exit 4)
 """
@@ -44,6 +48,12 @@ class TopicMismatch(StepwellError):
 
 class RowCorrupt(StepwellError):
     """A table row cannot be read: a newer release wrote it, or it is damaged."""
+
+
+class ReadModelUnavailable(StepwellError):
+    """The file of a read model cannot be opened, read or written."""
+
+    exit_code = 5
 
 
 class IndexUnavailable(StepwellError):
@@ -111,3 +121,24 @@ class CannotReceive(InstanceError):
     """It has ended, and takes no events any more."""
 
     code = "instance.cannot_receive"
+
+
+class LetterError(StepwellError):
+    """What was asked of a dead letter cannot be done; `code` says it to programs."""
+
+    code = "dead_letter.error"
+    next_step = "stepwell dlq list"
+
+
+class LetterNotFound(LetterError):
+    """There is no such dead letter, or it is no longer kept."""
+
+    exit_code = 3
+    code = "dead_letter.not_found"
+
+
+class LetterRefused(LetterError):
+    """It may not be retried or discarded; the message says what to do instead."""
+
+    exit_code = 4
+    code = "dead_letter.refused"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stepwell.schemas.documents import Embedded, Hit, Removal, SearchFilters, Vector
 
@@ -18,6 +18,24 @@ class WriteStatus(StrEnum):
     """Not stored, may succeed later: unreachable, read-only, overloaded."""
     REFUSED = "refused"
     """Never will be stored as it is: wrong dimension, too large, invalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document that an index holds, in the version of this time."""
+
+    key: str
+    type: str
+    repo: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A page of what an index holds; `next` goes on after it, None when there is no more."""
+
+    found: tuple[Stored, ...]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +94,28 @@ class VectorIndex(Protocol):
         """How many documents are stored; removed ones do not count."""
         ...
 
+    async def scan(self, *, after: str | None = None, limit: int = 1000) -> Scan:
+        """The next `limit` documents in an order of the index's own, `after` the last page.
+
+        What is stored throughout is found once; what is written meanwhile may be missed.
+        """
+        ...
+
+    async def drop(self) -> None:
+        """Delete the collection with everything in it. Idempotent."""
+        ...
+
     async def close(self) -> None:
         """Release connections. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Scrubs(Protocol):
+    """An index in files of ours, which keep bytes of what was removed until they are scrubbed."""
+
+    async def scrub(self) -> bool:
+        """Leave none; False if a reader was in the way: ask again."""
         ...
 
 
@@ -95,7 +133,14 @@ class Embedder(Protocol):
         ...
 
     async def embed(self, text: str) -> Vector:
-        """The vector of one text, float32 of shape (dimension,), L2-normalised."""
+        """The vector of one text, float32 of shape (dimension,), L2-normalised.
+
+        Raises `ValueError` when the text has none and never will.
+        """
+        ...
+
+    async def embed_bulk(self, text: str) -> Vector:
+        """The same vector; texts of `embed` go first."""
         ...
 
     async def embed_query(self, text: str) -> Vector:

@@ -1,23 +1,21 @@
 """What an operator asks: search, instances, topics, and whether everything is well."""
 
 import platform
-import sys
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
 from stepwell.schemas.documents import Hit, SearchFilters
+from stepwell.streams.collections import open_targets
 from stepwell.streams.errors import StepwellError
-from stepwell.streams.gateway.ledger import Ledger
 from stepwell.streams.gateway.requests import check_address
-from stepwell.streams.index.hybrid import search_hybrid
+from stepwell.streams.index.searching import search as search_in
 from stepwell.streams.kafka import admin
-from stepwell.streams.kafka.tail import read_tail
 from stepwell.streams.ports import SearchMode
+from stepwell.streams.reading import open_read_model, read_model
+from stepwell.streams.readmodel.model import ReadModel
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import Check, InstanceDetails, InstanceSummary
 from stepwell.streams.wiring import (
-    index_of,
-    load_embedder,
     model_directory,
     security_of,
     topics_of,
@@ -32,25 +30,16 @@ async def search(
     mode: SearchMode = SearchMode.SEMANTIC,
 ) -> list[Hit]:
     """The documents that answer the query best, best first."""
-    with load_embedder(settings) as embedder:
-        index = index_of(settings, embedder.dimension)
-        try:
-            if mode is SearchMode.KEYWORD:
-                return await index.search_words(query, limit=limit, filters=filters)
-            vector = await embedder.embed_query(query)
-            if mode is SearchMode.SEMANTIC:
-                return await index.search(vector, limit=limit, filters=filters)
-            return await search_hybrid(index, query, vector, limit=limit, filters=filters)
-        finally:
-            await index.close()
+    async with open_targets(settings) as targets:
+        return await search_in(targets, query, mode, limit=limit, filters=filters)
 
 
 async def list_instances(
     settings: Settings, *, workflow: str | None = None, status: str | None = None, limit: int = 50
 ) -> list[InstanceSummary]:
     """The newest instances, newest first."""
-    ledger = await read_ledger(settings)
-    return ledger.summaries(workflow=workflow, status=status)[:limit]
+    async with open_read_model(settings) as model:
+        return model.summaries(workflow=workflow, status=status, limit=limit)
 
 
 async def describe_instance(
@@ -58,23 +47,13 @@ async def describe_instance(
 ) -> InstanceDetails | None:
     """One instance with its steps; the id `latest` is the newest. Raises `InvalidInstanceId`."""
     check_address(instance_id)
-    ledger = await read_ledger(settings)
-    return next(iter(ledger.details(workflow, instance_id)), None)
+    async with open_read_model(settings) as model:
+        return next(model.details(workflow, instance_id), None)
 
 
-async def read_ledger(settings: Settings) -> Ledger:
-    """Fold the whole journal, as it is now."""
-    ledger = Ledger()
-    await read_tail(
-        settings.kafka.bootstrap,
-        topics_of(settings.kafka).journal,
-        lambda record: ledger.take(
-            record.partition, record.offset, record.key or b"", record.value or b""
-        ),
-        count_max=sys.maxsize,
-        security=security_of(settings.kafka),
-    )
-    return ledger
+async def read_ledger(settings: Settings) -> ReadModel:
+    """What the whole journal says, as it is now; the caller closes it."""
+    return await read_model(settings)
 
 
 async def ensure_topics(settings: Settings) -> list[str]:
@@ -91,10 +70,9 @@ async def doctor(settings: Settings) -> list[Check]:
     versions = f"stepwell {version('stepwell')}, Python {platform.python_version()}"
     checks = [Check("versions", ok=True, detail=versions)]
     checks += [check async for check in _check_topics(settings)]
-    model, dimension = _check_model(settings)
-    checks.append(model)
-    if dimension is not None:
-        checks.append(await _check_index(settings, dimension))
+    checks.append(_check_model(settings))
+    if checks[-1].ok:
+        checks.append(await _check_index(settings))
     return checks
 
 
@@ -119,27 +97,25 @@ async def _check_topics(settings: Settings) -> AsyncIterator[Check]:
         )
 
 
-def _check_model(settings: Settings) -> tuple[Check, int | None]:
+def _check_model(settings: Settings) -> Check:
     from stepwell.models import ModelError, verify
 
     try:
         report = verify(model_directory(settings))
     except ModelError as error:
-        return Check("model", ok=False, detail=str(error), advice="stepwell model pull"), None
+        return Check("model", ok=False, detail=str(error), advice="stepwell model pull")
     detail = f"{report.model_id}, off by at most {report.max_abs_diff:.1e}"
     advice = "" if report.passed else "stepwell model pull, into an empty directory"
-    return Check("model", ok=report.passed, detail=detail, advice=advice), report.dimension
+    return Check("model", ok=report.passed, detail=detail, advice=advice)
 
 
-async def _check_index(settings: Settings, dimension: int) -> Check:
+async def _check_index(settings: Settings) -> Check:
     try:
-        index = index_of(settings, dimension)
-        try:
-            await index.open()
-            count = await index.count()
-        finally:
-            await index.close()
+        async with open_targets(settings) as targets:
+            current = await targets.find()
+            await current.index.open()
+            count = await current.index.count()
     except StepwellError as error:
-        advice = "start the index, or set index.url"
+        advice = "start the index, or set index.url; see the message"
         return Check("index", ok=False, detail=str(error), advice=advice)
-    return Check("index", ok=True, detail=f"{count} documents in {settings.index.collection}")
+    return Check("index", ok=True, detail=f"{count} documents in {current.collection.name}")

@@ -5,76 +5,34 @@ The string in an annotation is the help text; whatever is a `SecretStr` is never
 """
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
-ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", re.ASCII)
-TOPIC_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-COLLECTION_NAME = re.compile(r"[A-Z][A-Za-z0-9_]{0,99}")
-PORT_MAX = 65535
+from stepwell.streams.settings_values import (
+    HEADER_PLACE,
+    Addresses,
+    ApiUrl,
+    CollectionName,
+    DocumentType,
+    FieldPlace,
+    Host,
+    HttpHeader,
+    IndexUrl,
+    Place,
+    Port,
+    Positive,
+    SourceName,
+    Text,
+    TopicName,
+    UserPath,
+)
+
 DAY_MS = 24 * 60 * 60 * 1000
-
-
-def _addresses(text: str) -> str:
-    for address in text.split(","):
-        found = ADDRESS.fullmatch(address.strip())
-        if not found or not 1 <= int(found[1]) <= PORT_MAX:
-            raise ValueError("should be host:port or host:port,host:port…, without a scheme")
-    return text.replace(" ", "")
-
-
-def _host(text: str) -> str:
-    if not re.fullmatch(r"[\w.:-]+", text, re.ASCII):
-        raise ValueError("should be a host name or an IP address, without scheme or port")
-    return text
-
-
-def _topic_name(text: str) -> str:
-    if not TOPIC_NAME.fullmatch(text):
-        raise ValueError("should be 1 to 100 letters, digits, '.', '_' or '-'")
-    return text
-
-
-def _collection_name(text: str) -> str:
-    if not COLLECTION_NAME.fullmatch(text):
-        raise ValueError("should begin with a capital and go on with letters, digits or '_'")
-    return text
-
-
-def _index_url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        usable = bool(
-            (url.scheme == "weaviate" and url.hostname and url.port != 0)
-            or (url.scheme == "sqlite" and url.path and not url.netloc)
-        )
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("should be weaviate://host:port?grpc_port=port or sqlite:///path/file.db")
-    return text
-
-
-def _path(path: Path) -> Path:
-    return path.expanduser()
-
-
-Addresses = Annotated[str, AfterValidator(_addresses)]
-Host = Annotated[str, AfterValidator(_host)]
-Port = Annotated[int, Field(ge=1, le=PORT_MAX)]
-Positive = Annotated[int, Field(ge=1)]
-TopicName = Annotated[str, AfterValidator(_topic_name)]
-CollectionName = Annotated[str, AfterValidator(_collection_name)]
-IndexUrl = Annotated[str, AfterValidator(_index_url)]
-Text = Annotated[str, Field(min_length=1)]
-UserPath = Annotated[Path, AfterValidator(_path)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +96,42 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedSourceSettings:
+    """A service that signs its webhooks with HMAC: how, and what its deliveries become.
+
+    A place is `header:NAME`, a JSON pointer such as `/order/id`, or the text itself.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    signature_header: HttpHeader
+    id: Place
+    """What names a delivery: one that comes again has the same."""
+    type: Place
+    """The type of the event."""
+    subject: Place | None = None
+    """What the event is about; the id where there is nothing."""
+    algorithm: Literal["sha256", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = ""
+    """Stands before the signature, such as `sha256=`."""
+    signed: Text = "{body}"
+    """What is signed: `{body}`, with `{timestamp}` where there is one: `v0:{timestamp}:{body}`."""
+    timestamp_header: HttpHeader | None = None
+    """Holds the unix time in seconds at which it was sent."""
+    timestamp_tolerance_ms: Positive = 300_000
+
+    def __post_init__(self) -> None:
+        """Refuse what would not protect, or make all deliveries one."""
+        if not self.id.startswith((HEADER_PLACE, "/")):
+            raise ValueError("id should be header:NAME or a JSON pointer such as /id")
+        if self.signed.count("{body}") != 1:
+            raise ValueError("signed should hold {body} once")
+        if ("{timestamp}" in self.signed) != (self.timestamp_header is not None):
+            raise ValueError("timestamp_header and {timestamp} in signed go together")
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """The HTTP server that takes webhooks."""
 
@@ -149,10 +143,23 @@ class GatewaySettings:
     standard_secrets: Annotated[
         tuple[SecretStr, ...], "Secrets of Standard Webhooks; several while one is rotated"
     ] = ()
+    signed_sources: Annotated[
+        Mapping[SourceName, SignedSourceSettings],
+        "Other services that sign webhooks: a table for each, see the README",
+    ] = field(default_factory=lambda: MappingProxyType({}))
+    signed_secrets: Annotated[
+        tuple[SecretStr, ...], "Secrets of those, each as NAME:SECRET; several for a name"
+    ] = ()
+    max_batch_events: Annotated[
+        int, Field(ge=0, le=1000), "Most CloudEvents in one batch over HTTP; 0 refuses batches"
+    ] = 0
     token: Annotated[SecretStr | None, "Bearer token for everything but webhooks and health"] = None
     max_body_bytes: Annotated[
         int, Field(ge=1, le=100 * 1024 * 1024), "Longest body that is taken; GitHub's limit"
     ] = 25 * 1024 * 1024
+    max_upload_bytes: Annotated[
+        Positive, "Longest file of documents that is taken to be indexed"
+    ] = 1024 * 1024 * 1024
     append_timeout_ms: Annotated[
         Positive, "Without Kafka's acknowledgement for this long the answer is 503"
     ] = 2500
@@ -163,12 +170,79 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadModelSettings:
+    """What gateway and command line remember of the journal, so as not to read all of it again."""
+
+    dir: Annotated[UserPath | None, "Directory of its files; otherwise one in the cache"] = None
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSettings:
     """The vector index."""
 
     url: Annotated[IndexUrl, "Address of the index"] = "weaviate://127.0.0.1:8080?grpc_port=50051"
-    collection: Annotated[CollectionName, "Collection that documents are stored in"] = (
+    collection: Annotated[CollectionName, "Names the index, and its first collection"] = (
         "StepwellDocument"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSettings:
+    """How events of a type become documents: where each field lies in the event.
+
+    A place is a JSON pointer such as `/data/name`, or the text itself.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    events: Text
+    """Pattern of the event types: `com.example.product.*`."""
+    removed: str = ""
+    """Pattern of those after which the document is gone."""
+    id: FieldPlace = "/subject"
+    updated_at: FieldPlace = "/time"
+    title: FieldPlace = ""
+    body: FieldPlace = ""
+    url: FieldPlace = ""
+    state: FieldPlace = ""
+    repo: FieldPlace = ""
+    labels: FieldPlace = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what would embed nothing."""
+        if not (self.title.startswith("/") or self.body.startswith("/")):
+            raise ValueError("title or body should be a JSON pointer: that is what is embedded")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSettings:
+    """Where the text of documents comes from."""
+
+    source: Annotated[
+        Literal["payload", "github"], "The event itself, or GitHub's API as it is now"
+    ] = "payload"
+    github_api: Annotated[ApiUrl, "Address of GitHub's API; GitHub Enterprise has its own"] = (
+        "https://api.github.com"
+    )
+    github_token: Annotated[
+        SecretStr | None, "Token for GitHub's API: read access to issues is enough"
+    ] = None
+    allow_private: Annotated[
+        bool, "Whether GitHub's API may be inside your network, and without TLS"
+    ] = False
+    comments: Annotated[bool, "Whether comments on issues are documents too"] = False
+    documents: Annotated[
+        Mapping[DocumentType, DocumentSettings],
+        "Documents of other producers: a table for each type, see the README",
+    ] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSettings:
+    """Content that is too large for records."""
+
+    dir: Annotated[UserPath, "Directory that workers, gateways and command line share"] = field(
+        default_factory=lambda: Path("~/.local/share/stepwell/blobs").expanduser()
     )
 
 
@@ -215,7 +289,10 @@ class Settings:
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    readmodel: ReadModelSettings = field(default_factory=ReadModelSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
+    content: ContentSettings = field(default_factory=ContentSettings)
+    blobs: BlobSettings = field(default_factory=BlobSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     log: LogSettings = field(default_factory=LogSettings)

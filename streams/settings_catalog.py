@@ -1,17 +1,25 @@
 """Every setting as data, derived from the tree: for reading values, `stepwell config` and docs."""
 
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
+import orjson
 from pydantic import SecretStr, TypeAdapter
 
 from stepwell.streams.settings import Settings
 
 PREFIX = "STEPWELL_"
 MASK = "********"
-TYPE_NAMES: dict[object, str] = {int: "integer", str: "text", Path: "path", SecretStr: "secret"}
+TYPE_NAMES: dict[object, str] = {
+    bool: "true | false",
+    int: "integer",
+    str: "text",
+    Path: "path",
+    SecretStr: "secret",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +29,7 @@ class Setting:
     section: str
     name: str
     type: str
-    """What a value looks like: integer, text, path, secret, secrets, or the words to choose."""
+    """What a value looks like: integer, text, path, secret, secrets, tables, or words to choose."""
     default: object
     help: str
     adapter: TypeAdapter[object]
@@ -73,6 +81,11 @@ def shown(value: object) -> str:
         return ""
     if isinstance(value, SecretStr):
         return MASK
+    if isinstance(value, Mapping):
+        plain = {name: asdict(table) for name, table in value.items()}
+        return orjson.dumps(plain).decode() if plain else ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return ",".join(shown(item) for item in value)
     return str(value)
@@ -83,5 +96,7 @@ def _type_name(annotation: object) -> str:
         return TYPE_NAMES[annotation]
     if get_origin(annotation) is Literal:
         return " | ".join(get_args(annotation))
+    if get_origin(annotation) is Mapping:
+        return "tables"
     inner = _type_name(get_args(annotation)[0])
     return f"{inner}s" if get_origin(annotation) is tuple else inner

@@ -70,10 +70,15 @@ def _parse(setting: Setting, given: Given) -> object:
     try:
         if given.typed:  # strict as JSON is: a list may become a tuple, a text not a number
             parsed = setting.adapter.validate_json(orjson.dumps(value), strict=True)
+        elif setting.type == "tables":
+            parsed = setting.adapter.validate_json(str(value))
         else:
             parsed = setting.adapter.validate_python(value)
     except ValidationError as error:
-        raise _refusal(setting, given, error.errors()[0]["msg"]) from None
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) if setting.type == "tables" else ""
+        reason = first["msg"].removeprefix("Value error, ")
+        raise _refusal(setting, given, f"{place}: {reason}" if place else reason) from None
     if not all(secret.strip() for secret in _secrets(parsed)):
         raise _refusal(setting, given, "a secret should not be empty")
     return parsed
@@ -99,7 +104,7 @@ def _warnings(setting: Setting, given: Given, value: object) -> list[str]:
 
 def _refusal(setting: Setting, given: Given, reason: str) -> ConfigurationError:
     value = MASK if setting.secret else given.value
-    allowed = reason.removeprefix("Value error, ").replace("Input should", "should")
+    allowed = reason.replace("Input should", "should")
     hint = ""
     if str(value).startswith("tcp://"):
         hint = "; Kubernetes sets such variables for services: turn off enableServiceLinks"
@@ -115,6 +120,13 @@ def _check_together(settings: Settings) -> None:
                 f"{section}.host = {own.host!r} ({settings.origin(f'{section}.host')}) is reachable"
                 f" from other machines and needs a token: set STEPWELL_{section.upper()}_TOKEN"
             )
+    content = settings.content
+    if content.github_api.startswith("http:") and not content.allow_private:
+        raise ConfigurationError(
+            f"content.github_api = {content.github_api!r}"
+            f" ({settings.origin('content.github_api')}) should begin with https://; inside your"
+            " network may do without when content.allow_private is true"
+        )
     if kafka.security_protocol.startswith("SASL") and not (
         kafka.sasl_username and kafka.sasl_password
     ):

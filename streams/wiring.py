@@ -2,21 +2,23 @@
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from stepwell.schemas.parts import Retention
 from stepwell.schemas.topics import Topics
 from stepwell.streams.agents.worker import WorkerConfig
+from stepwell.streams.blobs import DirectoryBlobStore
 from stepwell.streams.errors import ConfigurationError
 from stepwell.streams.gateway.server import GatewayConfig
+from stepwell.streams.gateway.sources import SourcesConfig
 from stepwell.streams.gateway.webhooks import Rules
-from stepwell.streams.index.factory import make_index
 from stepwell.streams.kafka.app import KafkaAppConfig
 from stepwell.streams.kafka.security import Security
-from stepwell.streams.ports import VectorIndex
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.settings import KafkaSettings, Settings
 
@@ -63,9 +65,9 @@ def security_of(kafka: KafkaSettings) -> Security:
     )
 
 
-def index_of(settings: Settings, dimension: int) -> VectorIndex:
-    """The index, not connected yet."""
-    return make_index(settings.index.url, settings.index.collection, dimension)
+def blob_store(settings: Settings) -> DirectoryBlobStore:
+    """Where content lies that is too large for records."""
+    return DirectoryBlobStore(settings.blobs.dir)
 
 
 def model_directory(settings: Settings) -> Path:
@@ -125,8 +127,21 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         host=own.host,
         port=own.port,
         token=own.token.get_secret_value() if own.token else None,
-        github_secrets=tuple(secret.get_secret_value() for secret in own.github_secrets),
-        standard_secrets=tuple(secret.get_secret_value() for secret in own.standard_secrets),
-        rules=Rules(max_body_bytes=own.max_body_bytes, on_conflict=own.on_conflict),
+        sources=SourcesConfig(
+            github_secrets=_plain(own.github_secrets),
+            standard_secrets=_plain(own.standard_secrets),
+            signed_sources=own.signed_sources,
+            signed_secrets=_plain(own.signed_secrets),
+            github_comments=settings.content.comments,
+        ),
+        rules=Rules(
+            max_body_bytes=own.max_body_bytes,
+            max_batch_events=own.max_batch_events,
+            on_conflict=own.on_conflict,
+        ),
         append_timeout_ms=own.append_timeout_ms,
     )
+
+
+def _plain(secrets: Iterable[SecretStr]) -> tuple[str, ...]:
+    return tuple(secret.get_secret_value() for secret in secrets)

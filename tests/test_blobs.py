@@ -44,6 +44,24 @@ async def test_a_stream_is_stored_as_one(store: BlobStore) -> None:
     assert await store.put(chunks()) == await store.put(b"an image")
 
 
+async def test_a_part_comes_back_alone(store: BlobStore) -> None:
+    ref = await store.put(b"an image")
+    parts = [await store.read(ref, offset, 3) for offset in (0, 3, 6, 8)]
+    assert parts == [b"an ", b"ima", b"ge", b""]
+
+
+async def test_a_part_that_is_missing_is_noticed(store: BlobStore, tmp_path: Path) -> None:
+    ref = await store.put(b"an image")
+    (file,) = files(tmp_path)
+    file.write_bytes(b"an ")
+    assert await store.read(ref, 0, 3) == b"an "
+    with pytest.raises(BlobUnreadable, match="ends too early"):
+        await store.read(ref, 3, 3)
+    file.unlink()
+    with pytest.raises(BlobUnreadable, match="cannot be read"):
+        await store.read(ref, 0, 3)
+
+
 async def test_putting_the_same_again_changes_nothing(store: BlobStore, tmp_path: Path) -> None:
     assert await store.put(b"an image") == await store.put(b"an image")
     assert len(files(tmp_path)) == 1

@@ -52,15 +52,18 @@ BROAD_EXCEPT_ALLOWED = {
     "streams/runtime/starts.py": "the edge to user code: the key of a limit",
 }
 SLEEP_ALLOWED = {
+    "tests/bad_inputs/conftest.py": "a sender that is slow: that is its purpose",
     "tests/broker_process.py": "how to wait for a condition of another process",
     "tests/e2e/test_broker_kill.py": "posts and kills at random moments",
     "tests/e2e/test_behaviours.py": "how to wait for a condition of other processes",
     "tests/e2e/flows.py": "steps of a known duration: that is their purpose",
     "tests/e2e/deployment.py": "how to wait for a condition of other processes",
+    "tests/e2e/test_reindex.py": "a server that was killed stays away for a while",
     "tests/e2e/test_kill.py": "posts and kills at random moments",
     "tests/engine/test_side_effects.py": "workflow code that sleeps, and is refused for it",
     "tests/kafka/conditions.py": "how to wait for a condition",
     "tests/kafka/proxy.py": "delays the answers of a broker: that is its purpose",
+    "tests/metrics/conftest.py": "scrapes until something was counted",
 }
 LEFTOVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|home)/\w")

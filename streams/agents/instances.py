@@ -3,11 +3,17 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
+from stepwell.schemas import codec
+from stepwell.schemas.commands import PauseRequested
+from stepwell.schemas.dead_letters import Failure
 from stepwell.schemas.errors import JournalCorrupt
-from stepwell.streams.agents.records import DeadLetters, Failure, RawRecord
+from stepwell.schemas.journal import InstanceKey
+from stepwell.streams.agents.records import DeadLetters, RawRecord
 from stepwell.streams.runtime.bodies import StepBodies
 from stepwell.streams.runtime.owner import PartitionOwner, Phase
 from stepwell.streams.runtime.rows import Rows
@@ -17,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 RELEASE_TIMEOUT_MS = 10_000
 """Bodies that have not ended this long after their cancellation are left behind."""
+JOURNAL = "journal"
+"""The stage of dead letters that are no journal records."""
+REASON_LENGTH_MAX = 200
 
 
 class Instances:
@@ -63,7 +72,21 @@ class Instances:
         try:
             owner.handle(record.offset, record.key or b"", record.value or b"")
         except JournalCorrupt as error:
-            self._dead_letters(record, Failure("journal", "decode", str(error)))
+            self._set_aside(record, error)
+
+    def _set_aside(self, record: RawRecord, error: JournalCorrupt) -> None:
+        """A dead letter; its instance, if there is one, stops: nobody knows what it missed."""
+        name: InstanceKey | None = None
+        with suppress(JournalCorrupt):
+            name = InstanceKey.decode(record.key or b"")
+        failure = Failure(JOURNAL, error.reason, error.detail)
+        if name is not None:
+            failure = replace(failure, workflow=name.workflow, instance=name.instance)
+            at = f"{record.partition}:{record.offset}"
+            reason = f"journal record {at} cannot be read: {error.detail}"
+            pause = PauseRequested(record.at_ms, reason[:REASON_LENGTH_MAX], f"unread-{at}")
+            self._around.append(record.partition, name.encode(), codec.encode(pause))
+        self._dead_letters(record, failure)
 
     def tick(self) -> None:
         """Call about every second."""

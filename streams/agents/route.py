@@ -1,15 +1,16 @@
 """Events to instances: each trigger that matches an event starts an instance, or sends it one."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from stepwell.schemas import cloudevents, codec
 from stepwell.schemas.commands import EventReceived
-from stepwell.schemas.errors import EventRejected
+from stepwell.schemas.dead_letters import Failure
+from stepwell.schemas.errors import EventRejected, RejectReason
 from stepwell.schemas.events import CloudEvent
 from stepwell.schemas.journal import InstanceCreated, InstanceKey
 from stepwell.schemas.parts import Origin
-from stepwell.schemas.values import NotSerialisable
-from stepwell.streams.agents.records import DeadLetters, Failure, RawRecord
+from stepwell.streams.agents.records import DeadLetters, RawRecord
 from stepwell.streams.engine.errors import describe_error
 from stepwell.streams.engine.limits import RESULT_BYTES_MAX
 from stepwell.streams.engine.names import check_event_type
@@ -17,6 +18,50 @@ from stepwell.streams.engine.triggers import EventTrigger, MessageTrigger, event
 from stepwell.streams.metrics import Metrics
 from stepwell.streams.runtime.clock import Clock
 from stepwell.streams.runtime.registry import Workflows
+
+DECODE, ROUTE = "decode", "route"
+"""The stages: what is wrong with the event itself, and what only a workflow's trigger finds so."""
+TRIGGER_FAILED = "trigger"
+"""The reason when code of a trigger raises; the other reasons are `RejectReason`s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What an event becomes in the journal: a record for an instance, and its bytes."""
+
+    key: InstanceKey
+    record: InstanceCreated | EventReceived
+    value: bytes
+
+
+class Routes:
+    """The triggers of workflows, asked what becomes of an event. Pure but for their functions."""
+
+    def __init__(self, workflows: Workflows) -> None:
+        self._triggers: tuple[tuple[str, EventTrigger | MessageTrigger], ...] = (
+            *workflows.triggers(),
+            *workflows.messages(),
+        )
+
+    def of(self, event: CloudEvent, record: RawRecord) -> list[Routed] | Failure:
+        """Creations first, then what instances are sent; a `Failure` if a trigger cannot say.
+
+        Of several triggers that mean the same instance the last one counts.
+        """
+        created: dict[InstanceKey, Routed] = {}
+        sent: dict[InstanceKey, Routed] = {}
+        for name, trigger in self._triggers:
+            try:
+                if trigger.matches(event):
+                    routed = _routed(name, trigger, event, record)
+                    made = created if isinstance(trigger, EventTrigger) else sent
+                    made[routed.key] = routed
+            except EventRejected as error:
+                return Failure(ROUTE, error.reason, error.detail, workflow=name)
+            except Exception as error:  # noqa: BLE001 - the edge to user code: a trigger's functions
+                info = describe_error(error)
+                return Failure(ROUTE, TRIGGER_FAILED, info.message, info.name, workflow=name)
+        return [*created.values(), *sent.values()]
 
 
 class Router:
@@ -35,10 +80,7 @@ class Router:
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        self._triggers: tuple[tuple[str, EventTrigger | MessageTrigger], ...] = (
-            *workflows.triggers(),
-            *workflows.messages(),
-        )
+        self._routes = Routes(workflows)
         self._append = append
         self._dead_letters = dead_letters
         self._metrics = metrics
@@ -49,60 +91,45 @@ class Router:
         try:
             event = cloudevents.decode(record.key, record.value, record.headers)
         except EventRejected as error:
-            self._reject(record, Failure("decode", error.reason, error.detail))
+            self._dead_letters(record, Failure(DECODE, error.reason, error.detail))
             return
         if event is None:
             self._metrics.worker.events_ignored.labels(reason="tombstone").inc()
             return
         self._metrics.worker.observe_event_age(event.time, self._clock() / 1000)
-        created: dict[InstanceKey, bytes] = {}
-        sent: dict[InstanceKey, bytes] = {}
-        for name, trigger in self._triggers:
-            try:
-                if trigger.matches(event):
-                    made = created if isinstance(trigger, EventTrigger) else sent
-                    made.update([self._make(name, trigger, event, record)])
-            except EventRejected as error:
-                self._reject(record, Failure("route", error.reason, f"{name}: {error.detail}"))
-                return
-            except Exception as error:  # noqa: BLE001 - the edge to user code: a trigger's functions
-                info = describe_error(error)
-                self._reject(record, Failure("route", info.name, f"{name}: {info.message}"))
-                return
-        if not (created or sent):
+        routed = self._routes.of(event, record)
+        if isinstance(routed, Failure):
+            self._dead_letters(record, routed)
+            return
+        if not routed:
             self._metrics.worker.events_ignored.labels(reason="no-trigger").inc()
-        for key, value in (*created.items(), *sent.items()):
-            self._append(key.encode(), value)
+        for each in routed:
+            self._append(each.key.encode(), each.value)
 
-    def _make(
-        self,
-        workflow: str,
-        trigger: EventTrigger | MessageTrigger,
-        event: CloudEvent,
-        record: RawRecord,
-    ) -> tuple[InstanceKey, bytes]:
-        key = InstanceKey(workflow, trigger.instance_for(event))
-        # Times are the record's own, not the clock's: a redelivery makes the same bytes.
-        if isinstance(trigger, EventTrigger):
-            what, value = "parameters", codec.encode(_created(trigger, event, record))
-        else:
-            event_type = check_event_type(trigger.type or event.type)
-            payload, at_ms = trigger.payload(event), record.timestamp_ms
-            received = EventReceived(event_type, payload, at_ms, event_instance_id(event))
-            what, value = "payload", codec.encode(received)
-        if len(value) > RESULT_BYTES_MAX:
-            raise NotSerialisable(f"{what}: {len(value)} bytes, the limit is {RESULT_BYTES_MAX}")
-        return key, value
 
-    def _reject(self, record: RawRecord, failure: Failure) -> None:
-        self._metrics.worker.dead_letters.labels(reason=failure.reason).inc()
-        self._dead_letters(record, failure)
+def _routed(
+    workflow: str, trigger: EventTrigger | MessageTrigger, event: CloudEvent, record: RawRecord
+) -> Routed:
+    key = InstanceKey(workflow, trigger.instance_for(event))
+    # Times are the record's own, not the clock's: a redelivery makes the same bytes.
+    made: InstanceCreated | EventReceived
+    if isinstance(trigger, EventTrigger):
+        what, made = "parameters", _created(trigger, event, record)
+    else:
+        event_type = check_event_type(trigger.type or event.type)
+        payload, at_ms = trigger.payload(event), record.at_ms
+        what, made = "payload", EventReceived(event_type, payload, at_ms, event_instance_id(event))
+    value = codec.encode(made)
+    if len(value) > RESULT_BYTES_MAX:
+        detail = f"{what}: {len(value)} bytes, the limit is {RESULT_BYTES_MAX}"
+        raise EventRejected(RejectReason.SIZE, detail)
+    return Routed(key, made, value)
 
 
 def _created(trigger: EventTrigger, event: CloudEvent, record: RawRecord) -> InstanceCreated:
     return InstanceCreated(
         trigger.params(event),
-        record.timestamp_ms,
+        record.at_ms,
         origin=Origin(
             event_id=event.id,
             event_type=event.type,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from stepwell.streams.agents.census import Census
 from stepwell.streams.kafka.tables import RowTable
 
 
@@ -12,6 +13,7 @@ class TableRows:
         self._headers = headers
         self._history = history
         self._partition = partition
+        self.census = Census(self.headers())
 
     def header(self, key: bytes) -> bytes | None:
         """The header row of an instance."""
@@ -19,10 +21,12 @@ class TableRows:
 
     def put_header(self, key: bytes, value: bytes) -> None:
         """Write the header row of an instance."""
+        self.census.changed(key, self.header(key), value)
         self._headers.put(self._partition, key, value)
 
     def delete_header(self, key: bytes) -> None:
         """Delete the header row of an instance."""
+        self.census.changed(key, self.header(key), None)
         self._headers.delete(self._partition, key)
 
     def headers(self) -> Iterator[tuple[bytes, bytes]]:

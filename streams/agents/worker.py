@@ -4,23 +4,27 @@ import asyncio
 import itertools
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from stepwell.schemas.dead_letters import Failure
 from stepwell.schemas.journal import InstanceKey, InstanceRecord
 from stepwell.schemas.parts import Retention
 from stepwell.schemas.topics import Topics
+from stepwell.streams.agents.census import Census
 from stepwell.streams.agents.instances import Instances
 from stepwell.streams.agents.lifecycle import lifecycle_event
 from stepwell.streams.agents.observe import Observer
-from stepwell.streams.agents.records import Failure, RawRecord, dead_letter_headers
+from stepwell.streams.agents.records import RawRecord, dead_letter
 from stepwell.streams.agents.route import Router
 from stepwell.streams.agents.rows import TableRows
 from stepwell.streams.engine.fold import Verdict
-from stepwell.streams.engine.state import InstanceState
+from stepwell.streams.engine.state import Status
 from stepwell.streams.kafka.app import KafkaAppConfig, create_app, raw_table, raw_topic
 from stepwell.streams.kafka.running import run_app
 from stepwell.streams.metrics import Metrics
@@ -31,7 +35,7 @@ from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.runtime.surroundings import DEFAULT_RETENTION, Surroundings
 
 TICK_S = 1.0
-LAG_EVERY_S = 5
+LAG_EVERY_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Worker:
         self._topics = topics = config.topics
         self._metrics = metrics
         self._clock = clock
+        self._version = version("stepwell")
         self.app = create_app(config.kafka)
         self._bodies = StepBodies(clock, running_max=config.max_running_steps)
         self._headers = raw_table(self.app, "instances", changelog=topics.instances_changelog)
@@ -70,26 +75,28 @@ class Worker:
             append_instance=self.append_instance,
             bodies=self._bodies,
             call_soon=lambda function: asyncio.get_running_loop().call_soon(function),
-            call_later=_call_later_ms,
+            call_later=_call_later,
             workflow=workflows.create,
             clock=clock,
             observe=self.observe,
             worker=f"{socket.gethostname()}-{os.getpid()}",
-            gate=Gate(config.max_running_instances, clock, _call_later_s),
+            gate=Gate(config.max_running_instances, clock, _call_later),
             announce=self._announce,
             followers=workflows.followers,
             retention=config.retention,
         )
         self._workflows = workflows
         self._instances = Instances(self._rows, self._bodies, around, self._dead_letter)
-        self._observer = Observer(metrics)
+        self._observer = Observer(metrics, workflows.names)
+        self._censuses: dict[int, Census] = {}
         self._waiting = 0
         self._declare_agents()
         self.app.on_recovered(self._recovered)
-        self.app.on_revoked(self._instances.revoke)
+        self.app.on_revoked(self._revoked)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; raises what ended the worker otherwise."""
+        self.app.producer.on_acknowledged = self._acknowledged
         ticking = asyncio.create_task(self._tick())
         try:
             await run_app(self.app, stop)
@@ -116,18 +123,26 @@ class Worker:
         async def route(stream: Any) -> None:
             async for event in stream.events():
                 self._router.handle(_raw(event.message))
+                self._processed(event.message)
 
         @self.app.agent(raw_topic(self.app, self._topics.journal), name="instances", concurrency=1)
         async def instances(stream: Any) -> None:
             async for event in stream.events():
                 self._instances.handle(_raw(event.message))
+                self._processed(event.message)
 
     async def _recovered(self, partitions: frozenset[int]) -> None:
         self._metrics.worker.rebalances.inc()
+        self._metrics.worker.recovery_duration.observe(self.app.tables.recovery.lasting_s)
+        self._censuses.clear()
         self._instances.recovered(partitions)
         for key, value in self._workflows.schedules(self._clock()):
             if self._partition_of(self._topics.journal, key) in partitions:
                 self.append_instance(key, value)
+
+    async def _revoked(self, partitions: frozenset[int]) -> None:
+        self._censuses.clear()
+        await self._instances.revoke(partitions)
 
     async def _tick(self) -> None:
         for second in itertools.count():
@@ -135,24 +150,43 @@ class Worker:
             self._instances.tick()
             timers = self._bodies.timers + self._instances.timers
             self._metrics.worker.timers_pending.set(timers)
+            self._metrics.worker.partitions_owned.set(len(self._censuses))
+            self._metrics.worker.unacknowledged.set(self.app.producer.unacknowledged)
+            await self._take_census()
             if second % LAG_EVERY_S == 0:
                 self._waiting = await self._measure_lag()
 
+    async def _take_census(self) -> None:
+        for partition, census in list(self._censuses.items()):
+            while self._censuses.get(partition) is census:
+                if not census.count_some():
+                    break
+                await asyncio.sleep(0)
+        counts = sum((census.counts for census in self._censuses.values()), Counter())
+        self._metrics.worker.census(counts, Status)
+
     async def _measure_lag(self) -> int:
         """How many records of our partitions are not done, in all; also as metrics."""
-        consumer = self.app.consumer
-        lags = consumer.lag()
         try:
-            ends = await consumer.highwaters(*lags)
+            lags = await self.app.consumer.lag()
         except KafkaError:
             return 0  # without a broker nothing can be finished: no reason to end
+        self._metrics.worker.consumer_lag.clear()  # of partitions that left
         for tp, lag in lags.items():
-            lags[tp] = lag + max(0, ends[tp] - consumer.highwater(tp))
-            self._metrics.worker.consumer_lag.labels(tp.topic, tp.partition).set(lags[tp])
+            self._metrics.worker.consumer_lag.labels(tp.topic, tp.partition).set(lag)
         return sum(lags.values())
 
     def _rows(self, partition: int) -> TableRows:
-        return TableRows(self._headers, self._history, partition)
+        rows = TableRows(self._headers, self._history, partition)
+        self._censuses[partition] = rows.census
+        return rows
+
+    def _processed(self, message: Any) -> None:
+        self._metrics.worker.last_processed.labels(message.topic).set(self._clock() / 1000)
+
+    def _acknowledged(self, topic: str, seconds: float) -> None:
+        if topic == self._topics.journal:
+            self._metrics.worker.append_duration.observe(seconds)
 
     # A failed delivery of any of these ends the worker; a commit waits for all of them.
 
@@ -165,9 +199,9 @@ class Worker:
         self._append(self._partition_of(self._topics.journal, key), key, value)
 
     def _announce(
-        self, key: InstanceKey, state: InstanceState | None, record: InstanceRecord
+        self, key: InstanceKey, status: Status | None, offset: int, record: InstanceRecord
     ) -> None:
-        event = lifecycle_event(key, state, record)
+        event = lifecycle_event(key, status, offset, record)
         topic = self._topics.lifecycle
         self.app.producer.append(
             topic,
@@ -178,13 +212,14 @@ class Worker:
         )
 
     def _dead_letter(self, record: RawRecord, failure: Failure) -> None:
-        topic = self._topics.dead_letters
+        self._metrics.worker.dead_letter(failure.reason)
+        letter = dead_letter(record, failure, now_ms=self._clock(), app_version=self._version)
         self.app.producer.append(
-            topic,
-            key=record.key,
-            value=record.value,
+            self._topics.dead_letters,
+            key=letter.key,
+            value=letter.value,
             partition=record.partition,
-            headers=dead_letter_headers(record, failure, self._clock()),
+            headers=letter.headers,
         )
 
     def _partition_of(self, topic: str, key: bytes) -> int:
@@ -192,12 +227,8 @@ class Worker:
         return partition
 
 
-def _call_later_s(seconds: float, function: Callable[[], None]) -> asyncio.TimerHandle:
-    return asyncio.get_running_loop().call_later(seconds, function)
-
-
-def _call_later_ms(ms: int, function: Callable[[], None]) -> asyncio.TimerHandle:
-    return _call_later_s(ms / 1000, function)
+def _call_later(ms: int, function: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(ms / 1000, function)
 
 
 def _raw(message: Any) -> RawRecord:

@@ -6,24 +6,41 @@ They are imported when a command runs: what they need is too slow for `stepwell 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from stepwell.models import BenchmarkReport, ModelSummary, Preset, VerifyReport
     from stepwell.models.arrays import Vectors
     from stepwell.models.manifest import Manifest
     from stepwell.schemas.commands import Command
+    from stepwell.schemas.dead_letters import LetterId
     from stepwell.schemas.documents import Hit, SearchFilters
+    from stepwell.schemas.event_lines import LineFormat
     from stepwell.schemas.events import Json
+    from stepwell.schemas.json_schemas import Schema
     from stepwell.streams.ports import SearchMode
+    from stepwell.streams.replay.asking import At, Pace, Request
+    from stepwell.streams.replay.plan import Plan, Progress, Result, Ticket
     from stepwell.streams.settings import Settings
     from stepwell.streams.views import (
         Check,
         CheckedHistory,
+        CollectionView,
+        Explanation,
         Exported,
+        ForgetPlan,
+        Forgotten,
         InstanceDetails,
         InstanceSummary,
+        LetterContent,
+        LetterOutcome,
+        LetterQuery,
+        LetterView,
+        LineRefused,
+        Published,
         Receipt,
+        ReindexStarted,
+        ReindexView,
     )
 
 
@@ -66,6 +83,12 @@ class App(Protocol):
         """One instance with its steps; the id `latest` is the newest."""
         ...
 
+    async def explain_instance(
+        self, settings: "Settings", workflow: str | None, instance_id: str
+    ) -> "Explanation":
+        """Why an instance does not advance."""
+        ...
+
     async def create_instance(
         self,
         settings: "Settings",
@@ -106,6 +129,118 @@ class App(Protocol):
         self, settings: "Settings", lines: Iterable[bytes]
     ) -> "list[CheckedHistory]":
         """Replay exported histories on the workflows of the settings."""
+        ...
+
+    async def start_reindex(
+        self, settings: "Settings", source: str, file: "IO[bytes] | None", **options: Any
+    ) -> "ReindexStarted":
+        """Start the re-index of a file, or of the repository that the source names."""
+        ...
+
+    async def follow_reindex(
+        self, settings: "Settings", instance_id: str, report: "Callable[[ReindexView], None]"
+    ) -> "ReindexView":
+        """Report how far it is until it has ended or is paused."""
+        ...
+
+    async def list_dead_letters(
+        self, settings: "Settings", query: "LetterQuery", limit: int | None
+    ) -> "list[LetterView]":
+        """The dead letters that fit, newest first."""
+        ...
+
+    async def show_dead_letter(self, settings: "Settings", letter: "LetterId") -> "LetterContent":
+        """One dead letter with what is in it."""
+        ...
+
+    async def retry_dead_letters(
+        self,
+        settings: "Settings",
+        letters: "Sequence[LetterId]",
+        report: "Callable[[LetterOutcome], None]",
+        note: str,
+    ) -> "list[LetterOutcome]":
+        """Put records back where they came from; `report` hears of each at once."""
+        ...
+
+    async def discard_dead_letters(
+        self,
+        settings: "Settings",
+        letters: "Sequence[LetterId]",
+        report: "Callable[[LetterOutcome], None]",
+        note: str,
+    ) -> "list[LetterOutcome]":
+        """Mark dead letters as not to be retried; `report` hears of each at once."""
+        ...
+
+    async def plan_forgetting(self, settings: "Settings", subject: str) -> "ForgetPlan":
+        """What there is of a subject."""
+        ...
+
+    async def forget_subject(
+        self, settings: "Settings", subject: str, report: Callable[[str], None]
+    ) -> "Forgotten":
+        """Delete what there is of a subject; `report` hears of each part when it is done."""
+        ...
+
+    def contract(self, settings: "Settings") -> "dict[str, Schema]":
+        """Every public JSON Schema by name, and `asyncapi`."""
+        ...
+
+    async def publish(
+        self,
+        settings: "Settings",
+        source: BinaryIO,
+        line_format: "LineFormat",
+        report: "Callable[[Published | LineRefused], None]",
+    ) -> None:
+        """Publish the lines of a stream, and tell of each what became of it."""
+        ...
+
+    async def describe_instance_at(
+        self, settings: "Settings", workflow: str | None, instance_id: str, at: "At"
+    ) -> "InstanceDetails":
+        """One instance as it was at an offset or a time."""
+        ...
+
+    async def plan_replay(self, settings: "Settings", request: "Request") -> "Plan":
+        """What a replay would do."""
+        ...
+
+    async def plan_again(self, settings: "Settings", replay_id: str) -> "Plan":
+        """The plan of a replay that was begun, to go on with it."""
+        ...
+
+    async def execute_replay(
+        self,
+        settings: "Settings",
+        ticket: "Ticket",
+        pace: "Pace",
+        *,
+        wait: bool,
+        report: "Callable[[Progress], None]",
+    ) -> "Result":
+        """Do what was planned."""
+        ...
+
+    async def list_collections(self, settings: "Settings") -> "list[CollectionView]":
+        """The collections of the index, the current one first."""
+        ...
+
+    async def create_collection(
+        self, settings: "Settings", name: str, model: str
+    ) -> "CollectionView":
+        """Make an empty collection for a model."""
+        ...
+
+    async def switch_collection(
+        self, settings: "Settings", name: str, *, incomplete: bool
+    ) -> "CollectionView":
+        """Let searches go to this collection."""
+        ...
+
+    async def drop_collection(self, settings: "Settings", name: str) -> "CollectionView":
+        """Delete a collection that is not current."""
         ...
 
     async def ensure_topics(self, settings: "Settings") -> list[str]:
@@ -159,7 +294,7 @@ class Models(Protocol):
         """Check the files and the vectors of a model."""
         ...
 
-    def benchmark(self, directory: Path, texts: Sequence[str] | None) -> "BenchmarkReport":
+    def benchmark(self, directory: Path, texts: Sequence[str] | None) -> "list[BenchmarkReport]":
         """Measure a model on this machine."""
         ...
 

@@ -21,13 +21,14 @@ from stepwell.schemas.commands import (
     TerminateRequested,
 )
 from stepwell.schemas.parts import Lane
+from stepwell.streams.cli.confirming import confirmed, yes_option
 from stepwell.streams.cli.invocation import (
     ExitCode,
     Invocation,
     common_options,
     pass_invocation,
 )
-from stepwell.streams.cli.output import print_fields, print_json
+from stepwell.streams.cli.output import clean, print_fields, print_json
 
 if TYPE_CHECKING:
     from stepwell.schemas.events import Json
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+SHOWN_BEFORE = 40
+"""So much of a text is shown on either side of the place where it is wrong."""
 UNSTAMPED = 0
 """Commands get their time when they are sent."""
 
@@ -51,8 +54,17 @@ class JsonText(click.ParamType):
         text = sys.stdin.read() if value == "-" else str(value)
         try:
             return json.loads(text)
-        except ValueError as error:
-            self.fail(f'not JSON: {error}. Text is written "in quotes".', param, ctx)
+        except json.JSONDecodeError as error:
+            self.fail(_pointed_at(error), param, ctx)
+
+
+def _pointed_at(error: json.JSONDecodeError) -> str:
+    """What is wrong, with a caret below the place."""
+    line, at = error.doc.split("\n")[error.lineno - 1], error.colno - 1
+    first = max(0, at - SHOWN_BEFORE)
+    shown = "".join(it if it.isprintable() else "?" for it in line[first : at + SHOWN_BEFORE])
+    hint = 'Text is written "in quotes"; to read a file: - < FILE'
+    return f"not JSON: {error.msg}\n  {shown}\n  {' ' * (at - first)}^\n{hint}"
 
 
 def command_options(function: Function) -> Function:
@@ -194,10 +206,12 @@ def restart(
 
 
 @click.command()
+@yes_option
 @command_options
 @pass_invocation
-def delete(invocation: Invocation, *, instance_id: str, workflow: str | None) -> None:
+def delete(invocation: Invocation, *, instance_id: str, workflow: str | None, yes: bool) -> None:
     """Stop an instance without a rollback, and forget it."""
+    confirmed(f"Delete instance {clean(instance_id)}? It cannot be undone.", yes=yes)
     _tell(invocation, workflow, instance_id, DeleteRequested(UNSTAMPED))
 
 

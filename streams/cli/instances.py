@@ -17,6 +17,7 @@ from stepwell.streams.cli.invocation import (
     pass_invocation,
 )
 from stepwell.streams.cli.output import clean, print_fields, print_json, print_table, when
+from stepwell.streams.replay.asking import parse_at
 
 if TYPE_CHECKING:
     from stepwell.streams.views import InstanceDetails, StepView
@@ -68,12 +69,28 @@ def list_(invocation: Invocation, workflow: str | None, status: str | None, limi
 @instances.command()
 @click.argument("instance_id", metavar="[ID]", default="latest")
 @click.option("--workflow", metavar="NAME", help="Where several workflows have this id.")
+@click.option("--at", metavar="OFFSET|TIME", help="As it was at an offset of its journal, or then.")
+@click.option("--tz", metavar="ZONE", help="The zone of a time that names none.")
 @common_options
 @pass_invocation
-def describe(invocation: Invocation, instance_id: str, workflow: str | None) -> None:
-    """Show an instance and its steps; without ID, or with `latest`, the newest."""
-    settings = invocation.settings()
-    found = asyncio.run(invocation.app().describe_instance(settings, workflow, instance_id))
+def describe(
+    invocation: Invocation,
+    *,
+    instance_id: str,
+    workflow: str | None,
+    at: str | None,
+    tz: str | None,
+) -> None:
+    """Show an instance and its steps; without ID, or with `latest`, the newest.
+
+    With --at as it was: the record at that offset, or the last one at that time, has taken effect.
+    """
+    settings, app = invocation.settings(), invocation.app()
+    if at is None:
+        found = asyncio.run(app.describe_instance(settings, workflow, instance_id))
+    else:
+        moment = parse_at(at, tz)
+        found = asyncio.run(app.describe_instance_at(settings, workflow, instance_id, moment))
     if found is None:
         click.echo(
             f"Error: no instance {clean(instance_id)}\nTry: stepwell instances list", err=True
@@ -102,6 +119,7 @@ def print_details(found: "InstanceDetails") -> None:
             ("Params", _cut(found.params)),
             ("Output", _cut(found.output)),
             ("Parent", found.parent),
+            ("Replay of", found.replay and f"{found.replay.of} ({found.replay.id})"),
         )
     )
     if found.steps:

@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
 
     FAILED = 1
     NOT_FOUND = 3
+    REFUSED = 4
     UNREACHABLE = 5
     INTERRUPTED = 130
 

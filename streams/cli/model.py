@@ -201,18 +201,27 @@ def _reference(folder: Path, directory: Path) -> "tuple[list[str], Vectors]":
 @common_options
 @pass_invocation
 def bench(invocation: Invocation, name: str | None, texts: click.utils.LazyFile | None) -> None:
-    """Measure a model on this machine: texts per second, latency of a query, memory."""
+    """Measure a model on this machine: texts per second, latency of a query, memory.
+
+    If it has a graph in 8 bits, that one as well, to compare.
+    """
     lines = [line.strip() for line in texts if line.strip()] if texts else None
     if lines == []:
         raise click.UsageError("--texts holds no text")
-    report = invocation.models().benchmark(directory_of(invocation, name), lines)
-    _print_figures(
-        invocation,
+    reports = invocation.models().benchmark(directory_of(invocation, name), lines)
+    measured = [
         {
             name: round(value, 3) if isinstance(value, float) else value
             for name, value in asdict(report).items()
-        },
-    )
+        }
+        for report in reports
+    ]
+    if invocation.json:
+        print_json(measured)
+        return
+    for number, figures in enumerate(measured):
+        click.echo("\n" * bool(number), nl=False)
+        _print_figures(invocation, figures)
 
 
 def _print_figures(invocation: Invocation, figures: Mapping[str, object]) -> None:

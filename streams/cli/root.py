@@ -9,13 +9,21 @@ from stepwell.streams.cli.check import check
 from stepwell.streams.cli.config import config
 from stepwell.streams.cli.control import trigger
 from stepwell.streams.cli.dev import dev
+from stepwell.streams.cli.dlq import dlq
 from stepwell.streams.cli.doctor import doctor
 from stepwell.streams.cli.embed import embed
 from stepwell.streams.cli.example import example
+from stepwell.streams.cli.explain import explain
+from stepwell.streams.cli.forget import forget
+from stepwell.streams.cli.index import index
 from stepwell.streams.cli.instances import instances
 from stepwell.streams.cli.invocation import ExitCode, Invocation, common_options
 from stepwell.streams.cli.model import model
 from stepwell.streams.cli.output import clean
+from stepwell.streams.cli.publish import publish
+from stepwell.streams.cli.reindex import reindex
+from stepwell.streams.cli.replay import replay
+from stepwell.streams.cli.schema import schema
 from stepwell.streams.cli.search import search
 from stepwell.streams.cli.serve import gateway, worker
 from stepwell.streams.cli.topics import topics
@@ -60,7 +68,8 @@ def _our_errors() -> tuple[type[Exception], ...]:
 def _failure(error: Exception) -> click.ClickException:
     failure = click.ClickException(clean(error))
     failure.exit_code = getattr(error, "exit_code", ExitCode.FAILED)
-    if next_step := _NEXT_STEPS.get(failure.exit_code):
+    next_step = getattr(error, "next_step", "") or _NEXT_STEPS.get(failure.exit_code)
+    if next_step:
         failure.message += f"\nTry: {next_step}"
     return failure
 
@@ -85,7 +94,12 @@ def cli() -> None:
     """
 
 
+cli.add_command(reindex)
 for command in (dev, gateway, worker, broker, model, embed, example):
     cli.add_command(command)
-for command in (search, trigger, instances, check, topics, config, doctor):
+for command in (publish, replay, schema):
+    cli.add_command(command)
+for command in (search, index, trigger, instances, explain, check, dlq, forget):
+    cli.add_command(command)
+for command in (topics, config, doctor):
     cli.add_command(command)

@@ -60,7 +60,7 @@ def search(  # noqa: PLR0913 - one for each option
                 (
                     f"{hit.score:.3g}",
                     hit.document.type,
-                    f"{hit.document.repo}#{hit.document.number}",
+                    hit.document.key.removeprefix("github:"),
                     hit.document.state,
                     hit.document.title,
                     hit.document.url,

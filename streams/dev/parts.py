@@ -51,6 +51,7 @@ def plan(settings: Settings, data: Path, options: Sequence[str]) -> Plan:
         "STEPWELL_GATEWAY_PORT": str(ports["gateway"]),
         "STEPWELL_METRICS_PORT": str(ports["worker"]),
         "STEPWELL_WORKER_DATA_DIR": str(data / "worker"),
+        "STEPWELL_READMODEL_DIR": str(data / "readmodel"),
     }
     if not settings.gateway.github_secrets:
         environ["STEPWELL_GATEWAY_GITHUB_SECRETS_FILE"] = str(secret_file)

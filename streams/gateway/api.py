@@ -14,13 +14,20 @@ from aiohttp import web
 
 from stepwell.schemas.commands import Command, DeleteRequested, EventReceived
 from stepwell.schemas.journal import InstanceKey
-from stepwell.streams.errors import BrokerUnavailable, InstanceError, InstanceNotFound
+from stepwell.streams.errors import (
+    BrokerUnavailable,
+    InstanceError,
+    InstanceNotFound,
+    ReadModelUnavailable,
+)
 from stepwell.streams.gateway import api_bodies
 from stepwell.streams.gateway.api_bodies import ACTIONS, UNSTAMPED, command_of, parse
 from stepwell.streams.gateway.bodies import read_body
 from stepwell.streams.gateway.control import Control
 from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.problems import Problem, Reason, refused, unavailable
+from stepwell.streams.gateway.reader import Reader
+from stepwell.streams.gateway.reindexing import StartReindex
 from stepwell.streams.views import InstanceDetails, plain
 
 log = structlog.get_logger(__name__)
@@ -41,8 +48,13 @@ class Instances:
 
     control: Control
     describe: Describe
+    start_reindex: StartReindex | None = None
+    max_upload_bytes: int = 1024 * 1024 * 1024
+    """Of documents to be indexed again."""
     read_timeout_ms: int = READ_TIMEOUT_MS
     """How long a look may take."""
+    reader: Reader | None = None
+    """Without one there are no lists, and no stream."""
 
 
 class Api:
@@ -75,7 +87,7 @@ class Api:
         )
         log.info("instance created", workflow=workflow, instance=receipt.instance_id)
         location = INSTANCE.format(workflow=workflow, id=receipt.instance_id)
-        return _json(HTTPStatus.CREATED, receipt, {"Location": location})
+        return json_answer(HTTPStatus.CREATED, receipt, {"Location": location})
 
     async def create_batch(self, request: web.Request) -> web.Response:
         """Start instances; those that exist are left alone, and out of the answer."""
@@ -83,13 +95,10 @@ class Api:
         body = parse(api_bodies.BATCH, await self._body(request))
         receipts = await self._control.create_batch(workflow, body.wanted)
         log.info("instances created", workflow=workflow, count=len(receipts))
-        return _json(HTTPStatus.CREATED, receipts)
+        return json_answer(HTTPStatus.CREATED, receipts)
 
     async def describe(self, request: web.Request) -> web.Response:
-        """An instance, as `stepwell instances describe --json` shows it.
-
-        The whole journal is folded for each answer: for people, not for polling.
-        """
+        """An instance, as `stepwell instances describe --json` shows it."""
         key, timeout_ms = _key(request), self._instances.read_timeout_ms
         try:
             async with asyncio.timeout(timeout_ms / 1000):
@@ -98,7 +107,7 @@ class Api:
             raise BrokerUnavailable(f"the journal was not read in {timeout_ms} ms") from None
         if found is None:
             raise InstanceNotFound(f"there is no instance {key}")
-        return _json(HTTPStatus.OK, found)
+        return json_answer(HTTPStatus.OK, found)
 
     async def send_event(self, request: web.Request) -> web.Response:
         """Send an event, for which the instance waits or will wait."""
@@ -121,7 +130,7 @@ class Api:
         key, kind = _key(request), type(command).__name__
         receipt = await self._control.tell(key, command)
         log.info("instance told", instance=str(key), command=kind, verdict=receipt.verdict)
-        return _json(HTTPStatus.ACCEPTED, receipt)
+        return json_answer(HTTPStatus.ACCEPTED, receipt)
 
     async def _body(self, request: web.Request) -> bytes:
         if request.content_type != "application/json":  # a form of another site cannot say that
@@ -130,22 +139,26 @@ class Api:
         return await read_body(request, max_bytes=self._max_body_bytes, timeout_ms=BODY_TIMEOUT_MS)
 
     def _guarded(self, handler: Handler) -> Handler:
-        """The handler for those who may ask; its errors become problems with a code."""
+        return guarded(self._guard, handler)
 
-        async def answer(request: web.Request) -> web.StreamResponse:
-            try:
-                self._guard.check_token(request)
-                self._guard.check_site(request)
-                return await _translated(handler, request)
-            except Problem as problem:
-                problem.code = problem.code or f"request.{problem.reason}"
-                why = problem.hint or problem.detail
-                log.warning(
-                    "request refused", path=request.rel_url.raw_path, code=problem.code, why=why
-                )
-                raise
 
-        return answer
+def guarded(guard: Guard, handler: Handler) -> Handler:
+    """The handler for those who may ask; its errors become problems with a code."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            guard.check_token(request)
+            guard.check_site(request)
+            return await _translated(handler, request)
+        except Problem as problem:
+            problem.code = problem.code or f"request.{problem.reason}"
+            why = problem.hint or problem.detail
+            log.warning(
+                "request refused", path=request.rel_url.raw_path, code=problem.code, why=why
+            )
+            raise
+
+    return answer
 
 
 async def _translated(handler: Handler, request: web.Request) -> web.StreamResponse:
@@ -153,7 +166,7 @@ async def _translated(handler: Handler, request: web.Request) -> web.StreamRespo
         return await handler(request)
     except InstanceError as error:
         raise refused(error) from error
-    except BrokerUnavailable as error:
+    except (BrokerUnavailable, ReadModelUnavailable) as error:
         detail = (
             "Kafka did not answer in time. A command may have been stored all the same: look at "
             "the instance, or ask again under the same instance or event id."
@@ -165,6 +178,9 @@ def _key(request: web.Request) -> InstanceKey:
     return InstanceKey(request.match_info["workflow"], request.match_info["id"])
 
 
-def _json(status: HTTPStatus, value: object, headers: dict[str, str] | None = None) -> web.Response:
+def json_answer(
+    status: HTTPStatus, value: object, headers: dict[str, str] | None = None
+) -> web.Response:
+    """A value as JSON."""
     body = orjson.dumps(value, default=plain)
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")

@@ -142,11 +142,16 @@ def parse(shape: TypeAdapter[T], raw: bytes) -> T:
     try:
         return shape.validate_json(raw or b"{}")
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        if found[0]["type"] == "json_invalid":
-            raise Problem(HTTPStatus.BAD_REQUEST, Reason.JSON, found[0]["msg"]) from None
-        shown = [_explain(each["loc"], each["type"], each["msg"]) for each in found]
-        raise InvalidRequest("; ".join(shown[:_PROBLEMS_SHOWN])) from None
+        if (first := error.errors()[0])["type"] == "json_invalid":
+            raise Problem(HTTPStatus.BAD_REQUEST, Reason.JSON, first["msg"]) from None
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError) -> InvalidRequest:
+    """What is wrong with which fields."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    shown = [_explain(each["loc"], each["type"], each["msg"]) for each in found]
+    return InvalidRequest("; ".join(shown[:_PROBLEMS_SHOWN]))
 
 
 def _explain(path: tuple[int | str, ...], kind: str, message: str) -> str:

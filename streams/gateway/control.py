@@ -1,11 +1,11 @@
 """Asks things of instances: appends commands to the journal and tells what became of them.
 
-The fold decides, in the order of the log. To know its verdict, the journal partition of the
-instance is folded up to the command: workers need not be there.
+The fold decides, in the order of the log; whoever reads the journal knows its verdict, so workers
+need not be there.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -38,17 +38,11 @@ from stepwell.streams.errors import (
     InvalidRequest,
 )
 from stepwell.streams.gateway import requests
-from stepwell.streams.gateway.judging import Judge, Judgement, command_id, explain
-from stepwell.streams.gateway.ledger import Ledger
+from stepwell.streams.gateway.judging import Ruling
 from stepwell.streams.kafka.publisher import Position
 from stepwell.streams.views import InstanceSummary, Receipt
 
 JUDGE_TIMEOUT_MS = 30_000
-
-Visit = Callable[[int, bytes, bytes], bool]
-"""Told (offset, key, value) of each record; returns True when it needs no more."""
-Follow = Callable[[int, Visit], Awaitable[None]]
-"""Reads a journal partition from its beginning, and new records as they come."""
 
 
 class Journal(Protocol):
@@ -56,6 +50,18 @@ class Journal(Protocol):
 
     async def append(self, record: EventRecord) -> Position:
         """Returns when the record is safe; raises `BrokerUnavailable` in time, `EventRejected`."""
+        ...
+
+
+class Judging(Protocol):
+    """Reads the journal; `FoldedJournal` and the read model do."""
+
+    async def rulings(self, positions: Sequence[Position]) -> Mapping[Position, Ruling]:
+        """Wait until the commands that lie there were read, and tell what became of them."""
+        ...
+
+    async def at_rest(self, receipt: Receipt) -> InstanceSummary | None:
+        """Wait until the instance of a receipt has ended or is paused; None: it is gone."""
         ...
 
 
@@ -77,14 +83,14 @@ class Control:
     def __init__(
         self,
         journal: Journal,
-        follow: Follow,
+        judging: Judging,
         *,
         clock: Callable[[], int],
         new_id: Callable[[], str],
         timeout_ms: int = JUDGE_TIMEOUT_MS,
     ) -> None:
         self._journal = journal
-        self._follow = follow
+        self._judging = judging
         self._clock = clock
         self._new_id = new_id
         self._timeout_ms = timeout_ms
@@ -138,7 +144,7 @@ class Control:
             requests.check_params(new.params)
             created = InstanceCreated(new.params, now_ms, lane=lane, retention=retention)
             wanted.setdefault(InstanceKey(workflow, instance_id), created)
-        return [_receipt(judged) for judged in await self._settle(list(wanted.items()))]
+        return [_receipt(it) for it in await self._settle(list(wanted.items()))]
 
     # --- commanding ---------------------------------------------------------------------------
 
@@ -150,10 +156,10 @@ class Control:
         `CannotReceive` when the instance cannot do it.
         """
         _check_key(key)
-        (judged,) = await self._settle([(key, self._stamped(command))])
-        if error := _refusal(judged):
+        (ruling,) = await self._settle([(key, self._stamped(command))])
+        if error := _refusal(ruling):
             raise error
-        return _receipt(judged)
+        return _receipt(ruling)
 
     async def send_event(
         self, key: InstanceKey, event_type: str, payload: Json = None, *, event_id: str = ""
@@ -194,8 +200,8 @@ class Control:
             InstanceKey(workflow, requests.check_address(instance_id))
             for instance_id in requests.check_batch(instance_ids)
         ]
-        judged = await self._settle([(key, self._stamped(DeleteRequested(0))) for key in keys])
-        return [_receipt(each) for each in judged]
+        rulings = await self._settle([(key, self._stamped(DeleteRequested(0))) for key in keys])
+        return [_receipt(each) for each in rulings]
 
     # --- waiting ------------------------------------------------------------------------------
 
@@ -204,20 +210,7 @@ class Control:
 
         For as long as that takes: the caller bounds it.
         """
-        key = InstanceKey(receipt.workflow, receipt.instance_id)
-        ledger = Ledger()
-        found: InstanceSummary | None = None
-
-        def rests(offset: int, raw_key: bytes, value: bytes) -> bool:
-            nonlocal found
-            ledger.take(receipt.partition, offset, raw_key, value)
-            if offset < receipt.offset or raw_key != key.encode():
-                return False
-            found = ledger.summary(key)
-            return found is None or found.status in _AT_REST
-
-        await self._follow(receipt.partition, rests)
-        return found
+        return await self._judging.at_rest(receipt)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -228,26 +221,18 @@ class Control:
             return replace(command, at_ms=now_ms, event_id=command.event_id or self._new_id())
         return replace(command, at_ms=now_ms, command_id=command.command_id or self._new_id())
 
-    async def _settle(
-        self, records: Sequence[tuple[InstanceKey, InstanceRecord]]
-    ) -> list[Judgement]:
-        """Append the records and fold the journal up to them."""
-        appends = (self._append(key, record) for key, record in records)
-        positions = await asyncio.gather(*appends)
-        judged: dict[Position, Judgement] = {}
+    async def _settle(self, records: Sequence[tuple[InstanceKey, InstanceRecord]]) -> list[Ruling]:
+        """Append the records, and wait for what becomes of them."""
+        positions = await asyncio.gather(*(self._append(key, it) for key, it in records))
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):
-                partitions = {position.partition for position in positions}
-                for found in await asyncio.gather(
-                    *(self._judged(partition, positions) for partition in partitions)
-                ):
-                    judged |= found
+                rulings = await self._judging.rulings(positions)
         except TimeoutError:
             raise BrokerUnavailable(
                 f"what was asked is in the journal, but was not read back within "
                 f"{self._timeout_ms} ms: look at the instance later"
             ) from None
-        return [judged[position] for position in positions]
+        return [rulings[position] for position in positions]
 
     async def _append(self, key: InstanceKey, record: InstanceRecord) -> Position:
         try:
@@ -255,29 +240,12 @@ class Control:
         except EventRejected as error:
             raise InvalidRequest(error.detail) from error
 
-    async def _judged(
-        self, partition: int, positions: Iterable[Position]
-    ) -> dict[Position, Judgement]:
-        offsets = {at.offset for at in positions if at.partition == partition}
-        last, judge = max(offsets), Judge()
-        judged: dict[Position, Judgement] = {}
 
-        def visit(offset: int, key: bytes, value: bytes) -> bool:
-            judgement = judge.take(partition, offset, key, value)
-            if offset in offsets and judgement is not None:
-                judged[Position(partition, offset)] = judgement
-            return offset >= last
-
-        await self._follow(partition, visit)
-        return judged
-
-
-_AT_REST = frozenset({"complete", "errored", "terminated", "paused"})
-_REFUSED: dict[type[InstanceRecord], type[InstanceError]] = {
-    CancelRequested: CannotTerminate,
-    TerminateRequested: CannotTerminate,
-    EventReceived: CannotReceive,
-    RestartRequested: CannotRestart,
+_REFUSED: dict[str, type[InstanceError]] = {
+    CancelRequested.__name__: CannotTerminate,
+    TerminateRequested.__name__: CannotTerminate,
+    EventReceived.__name__: CannotReceive,
+    RestartRequested.__name__: CannotRestart,
 }
 
 
@@ -286,25 +254,25 @@ def _check_key(key: InstanceKey) -> None:
     requests.check_address(key.instance)
 
 
-def _refusal(judged: Judgement) -> InstanceError | None:
+def _refusal(ruling: Ruling) -> InstanceError | None:
     """The error of a refused command; None where nothing had to be done."""
-    if judged.verdict is Verdict.UNKNOWN_INSTANCE:
-        return InstanceNotFound(explain(judged))
-    refused = judged.verdict in (Verdict.INSTANCE_FINISHED, Verdict.UNKNOWN_STEP)
-    error = _REFUSED.get(type(judged.record)) if refused else None
-    return error(explain(judged)) if error else None
+    if ruling.verdict == Verdict.UNKNOWN_INSTANCE:
+        return InstanceNotFound(ruling.message)
+    refused = ruling.verdict in (Verdict.INSTANCE_FINISHED, Verdict.UNKNOWN_STEP)
+    error = _REFUSED.get(ruling.kind) if refused else None
+    return error(ruling.message) if error else None
 
 
-def _receipt(judged: Judgement) -> Receipt:
-    error = _refusal(judged)
+def _receipt(ruling: Ruling) -> Receipt:
+    error = _refusal(ruling)
     return Receipt(
-        workflow=judged.key.workflow,
-        instance_id=judged.key.instance,
-        command_id=command_id(judged.record),
-        verdict=judged.verdict,
-        status=judged.after,
-        message=explain(judged),
-        partition=judged.partition,
-        offset=judged.offset,
+        workflow=ruling.workflow,
+        instance_id=ruling.instance_id,
+        command_id=ruling.command_id,
+        verdict=ruling.verdict,
+        status=ruling.after,
+        message=ruling.message,
+        partition=ruling.partition,
+        offset=ruling.offset,
         code=error.code if error else None,
     )

@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qs
 
 from stepwell.schemas.errors import EventRejected, RejectReason
-from stepwell.schemas.github import github_event
+from stepwell.schemas.github import github_event, is_used
 from stepwell.schemas.strict_json import parse_object
 from stepwell.streams.errors import ConfigurationError
 from stepwell.streams.gateway.problems import Reason, bad_header, unauthorized
@@ -17,6 +17,8 @@ from stepwell.streams.gateway.sources import (
     Delivery,
     Outcome,
     Pong,
+    Source,
+    SourcesConfig,
     unsupported_media_type,
 )
 
@@ -31,13 +33,20 @@ _DELIVERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FORM_FIELDS_MAX = 16
 
 
+def configured(config: SourcesConfig) -> Iterator[tuple[str, Source]]:
+    """The source, where it has secrets."""
+    if config.github_secrets:
+        yield "github", GithubSource(config.github_secrets, comments=config.github_comments)
+
+
 class GithubSource:
     """Deliveries signed with any of several secrets, so that one can be replaced by the next."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], *, comments: bool = False) -> None:
         if not all(secrets):
             raise ConfigurationError("gateway.github_secrets: a secret is empty")
         self._secrets = [secret.encode() for secret in secrets]
+        self._comments = comments
 
     def accept(self, delivery: Delivery) -> Outcome:
         """Verify, then map; GitHub's `ping` wants only an answer."""
@@ -46,7 +55,10 @@ class GithubSource:
         delivery_id = _matching(delivery, DELIVERY_ID, _DELIVERY_ID)
         if event == "ping":
             return Pong()
-        return github_event(event, delivery_id, parse_object(_document(delivery)))
+        # What is not used is not parsed: a push may have 25 MB.
+        used = is_used(event, comments=self._comments)
+        payload = parse_object(_document(delivery)) if used else {}
+        return github_event(event, delivery_id, payload, comments=self._comments)
 
     def _verify(self, delivery: Delivery) -> None:
         signature = delivery.header(SIGNATURE)

@@ -7,6 +7,7 @@ names the instance.
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -68,7 +69,40 @@ class Intake:
 
         If the first one fails, all fail with its error and the id is free again.
         """
-        record = encode(event)
+        return await self._store(event, encode(event))
+
+    async def store_all(self, events: Sequence[CloudEvent]) -> list[Verdict]:
+        """Append all of them: none, if one is refused; in order, those of one subject.
+
+        When the log is unavailable some may be stored: the error asks for all of them again, and
+        then those are recognised.
+        """
+        subjects: dict[str, list[tuple[int, EventRecord]]] = {}
+        for number, event in enumerate(events):
+            subjects.setdefault(event.subject, []).append((number, encode(event)))
+        verdicts = [Verdict.FIRST] * len(events)
+
+        async def store(entries: list[tuple[int, EventRecord]]) -> None:
+            for number, record in entries:
+                verdicts[number] = await self._store(events[number], record)
+
+        outcomes = await asyncio.gather(*map(store, subjects.values()), return_exceptions=True)
+        for error in outcomes:
+            if error is not None:
+                raise error
+        return verdicts
+
+    def contradicts(self, events: Iterable[CloudEvent]) -> bool:
+        """Whether one of them has the id of another, stored or among them, and other content."""
+        seen: dict[tuple[str, str], bytes] = {}
+        for event in events:
+            key, digest = (event.source, event.id), _digest(event.type, encode(event).value)
+            known = self._entries.get(key)
+            if seen.setdefault(key, known.digest if known else digest) != digest:
+                return True
+        return False
+
+    async def _store(self, event: CloudEvent, record: EventRecord) -> Verdict:
         key = (event.source, event.id)
         digest = _digest(event.type, record.value)
         entry = self._entries.get(key)

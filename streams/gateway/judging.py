@@ -42,6 +42,28 @@ class Judgement:
         return self.verdict is Verdict.ACCEPTED
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What became of a command, without its contents: as it is answered and kept."""
+
+    partition: int
+    offset: int
+    workflow: str
+    instance_id: str
+    kind: str
+    """The name of the record's class."""
+    command_id: str
+    verdict: str
+    before: str | None
+    after: str | None
+    message: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it took effect."""
+        return self.verdict == Verdict.ACCEPTED
+
+
 class Judge:
     """Folds journal records, given in the order of each partition; keeps states, no contents."""
 
@@ -80,6 +102,22 @@ def command_id(record: InstanceRecord) -> str:
     if isinstance(record, EventReceived):
         return record.event_id
     return getattr(record, "command_id", "")
+
+
+def ruling_of(judged: Judgement) -> Ruling:
+    """The judgement in words."""
+    return Ruling(
+        judged.partition,
+        judged.offset,
+        judged.key.workflow,
+        judged.key.instance,
+        type(judged.record).__name__,
+        command_id(judged.record),
+        judged.verdict,
+        judged.before,
+        judged.after,
+        explain(judged),
+    )
 
 
 _CANNOT = {

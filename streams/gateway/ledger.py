@@ -1,30 +1,17 @@
 """Instances as readers see them, folded from the journal alone: exact, and made anew at will."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from stepwell.schemas.commands import PauseRequested, StepKind, TerminateRequested
-from stepwell.schemas.events import Json
-from stepwell.schemas.journal import (
-    Entry,
-    InstanceCompleted,
-    InstanceCreated,
-    InstanceErrored,
-    InstanceKey,
-    InstancePaused,
-    InstanceQueued,
-    InstanceRecord,
-    InstanceTerminated,
-)
-from stepwell.schemas.parts import Rollback
+from stepwell.schemas.commands import StepKind
+from stepwell.schemas.journal import Entry, InstanceCreated, InstanceKey, InstanceRecord
 from stepwell.streams.engine.check import Recording
-from stepwell.streams.engine.fold import AS_REQUESTED
 from stepwell.streams.engine.history import History
 from stepwell.streams.engine.names import StepKey
 from stepwell.streams.engine.state import InstanceState, Status
 from stepwell.streams.gateway.judging import Judge, Judgement, command_id
-from stepwell.streams.gateway.timeline import Timeline, text_of
-from stepwell.streams.views import InstanceDetails, InstanceSummary, RollbackView
+from stepwell.streams.gateway.telling import Child, details_of, error_of, reason_of
+from stepwell.streams.views import InstanceDetails, InstanceSummary
 
 
 @dataclass(slots=True)
@@ -49,15 +36,16 @@ class _Line:
         return self.history.created
 
     def summary(self) -> InstanceSummary:
-        why, errored = self.why, self.state.status is Status.ERRORED
+        why = self.why
         return InstanceSummary(
             workflow=self.key.workflow,
             instance_id=self.key.instance,
             status=self.state.status,
             created_ms=self.first_ms,
             updated_ms=self.updated_ms,
-            error=text_of(why.error) if errored and isinstance(why, InstanceErrored) else None,
-            reason=_reason(why, self.history.records),
+            error=error_of(why) if self.state.status is Status.ERRORED else None,
+            reason=reason_of(why, self.history.records),
+            subject=self.created.origin.subject if self.created.origin else None,
         )
 
 
@@ -159,29 +147,8 @@ class Ledger:
             line.why = record
 
     def _details(self, line: _Line) -> InstanceDetails:
-        timeline = Timeline.of(line.history.records)
-        children = [child for child in self._lines.values() if _is_child(child, line)]
-        for child in children:
-            parent = child.created.parent
-            assert parent is not None
-            key = StepKey(parent.step, parent.occurrence, StepKind.CHILD)
-            timeline.add_child(key, str(child.key), child.first_ms)
-        over = line.state.status.terminal
-        why = line.why if over else None
-        created = line.created
-        return InstanceDetails(
-            line.summary(),
-            created.params,
-            _output(why),
-            timeline.steps(over=over),
-            run=line.state.run,
-            lane=created.lane,
-            error=why.error if isinstance(why, InstanceErrored) else None,
-            rollback=_rollback(why),
-            events=timeline.events(),
-            parent=created.parent.key if created.parent else None,
-            children=tuple(str(child.key) for child in children),
-        )
+        children = [_child(other) for other in self._lines.values() if _is_child(other, line)]
+        return details_of(line.summary(), line.history, children)
 
 
 def _is_child(line: _Line, parent: _Line) -> bool:
@@ -189,25 +156,7 @@ def _is_child(line: _Line, parent: _Line) -> bool:
     return link is not None and link.key == str(parent.key) and link.run == parent.state.run
 
 
-def _reason(why: InstanceRecord | None, records: Sequence[InstanceRecord]) -> str | None:
-    match why:
-        case InstancePaused(reason=reason) if reason == AS_REQUESTED:
-            requests = (it for it in reversed(records) if isinstance(it, PauseRequested))
-            return next((it.reason for it in requests if it.reason), AS_REQUESTED)
-        case InstancePaused():
-            return f"{why.reason}: {why.detail}" if why.detail else why.reason
-        case InstanceQueued() | InstanceTerminated() | TerminateRequested() | PauseRequested():
-            return why.reason or None
-        case _:
-            return None
-
-
-def _output(why: InstanceRecord | None) -> Json:
-    return why.output if isinstance(why, InstanceCompleted) else None
-
-
-def _rollback(why: InstanceRecord | None) -> RollbackView | None:
-    if not isinstance(why, InstanceErrored | InstanceTerminated) or why.rollback is None:
-        return None
-    found: Rollback = why.rollback
-    return RollbackView("complete" if found.complete else "failed", found.error)
+def _child(line: _Line) -> Child:
+    link = line.created.parent
+    assert link is not None
+    return Child(StepKey(link.step, link.occurrence, StepKind.CHILD), str(line.key), line.first_ms)

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.problems import Problem, Reason
-from stepwell.streams.metrics import CONTENT_TYPE, Metrics
+from stepwell.streams.metrics import CONTENT_TYPE, OPENMETRICS_TYPE, Metrics
 
 Unready = Callable[[], Awaitable[str]]
 """Why the process is not ready now; empty when it is."""
@@ -40,9 +40,14 @@ class Operations:
         return web.json_response({"status": "ready"})
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """What Prometheus scrapes."""
+        """What Prometheus scrapes; OpenMetrics, with exemplars, for those that take it."""
         self._guard.check_token(request)
-        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+        accepted = ",".join(request.headers.getall("Accept", ()))
+        if OPENMETRICS_TYPE.partition(";")[0] in accepted.lower():
+            body, media_type = self._metrics.render_openmetrics(), OPENMETRICS_TYPE
+        else:
+            body, media_type = self._metrics.render(), CONTENT_TYPE
+        return web.Response(body=body, headers={"Content-Type": media_type, "Vary": "Accept"})
 
 
 @web.middleware

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     ROUTE = "route"
     JSON = "json"
     ORIGIN = "origin"
+    QUERY = "query"
     HOST = "host"
     TOKEN = "token"  # noqa: S105 - a label
 

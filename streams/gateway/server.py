@@ -13,10 +13,11 @@ from stepwell.schemas.topics import Topics
 from stepwell.streams.errors import ConfigurationError
 from stepwell.streams.gateway.api import Instances
 from stepwell.streams.gateway.app import build_app
-from stepwell.streams.gateway.github import GithubSource
+from stepwell.streams.gateway.dead_letters import DeadLetters
+from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.intake import REMEMBERED_MAX, Intake
-from stepwell.streams.gateway.sources import Source
-from stepwell.streams.gateway.standard_webhooks import StandardWebhooksSource
+from stepwell.streams.gateway.kinds import make_sources
+from stepwell.streams.gateway.sources import SourcesConfig
 from stepwell.streams.gateway.webhooks import Rules, Webhooks
 from stepwell.streams.kafka.admin import ensure_topics
 from stepwell.streams.kafka.publisher import EventPublisher
@@ -27,8 +28,8 @@ from stepwell.streams.settings import is_loopback
 
 log = structlog.get_logger(__name__)
 
-IDLE_TIMEOUT_S = 75
-"""A connection that sends no complete request for this long is closed."""
+IDLE_TIMEOUT_MS = 75_000
+"""A connection whose next request has no complete head after this is closed."""
 SHUTDOWN_TIMEOUT_S = 5
 """How long requests that are under way may take after the stop; an append takes less."""
 LINGER_S = 1
@@ -47,12 +48,12 @@ class GatewayConfig:
     port: int = 8400
     token: str | None = field(default=None, repr=False)
     """Bearer token for everything but webhooks and health; needed to listen beyond loopback."""
-    github_secrets: tuple[str, ...] = field(default=(), repr=False)
-    standard_secrets: tuple[str, ...] = field(default=(), repr=False)
+    sources: SourcesConfig = field(default_factory=SourcesConfig)
     rules: Rules = field(default_factory=Rules)
     append_timeout_ms: int = 2500
     remembered_max: int = REMEMBERED_MAX
     """How many deliveries are remembered, to recognise one that comes again."""
+    idle_timeout_ms: int = IDLE_TIMEOUT_MS
     warm_up_ms: int = 3000
     """How long the gateway may read back, at start, what it should remember."""
 
@@ -61,14 +62,19 @@ OpenInstances = Callable[[], AbstractAsyncContextManager[Instances]]
 
 
 async def run_gateway(
-    config: GatewayConfig, stop: asyncio.Event, open_instances: OpenInstances | None = None
+    config: GatewayConfig,
+    stop: asyncio.Event,
+    open_instances: OpenInstances | None = None,
+    dead_letters: DeadLetters | None = None,
 ) -> None:
     """Serve until `stop` is set; then finish what was begun. Without `open_instances` no API.
 
     Raises `ConfigurationError`, `TopicMismatch`, and `BrokerUnavailable` if Kafka is away at start;
     later outages are answered with 503.
     """
-    sources = _sources(config)
+    sources = make_sources(config.sources)
+    if not sources:
+        log.warning("no webhook source is configured: only POST /events is taken")
     _check_exposure(config)
     await ensure_topics(
         config.bootstrap, config.topics.facts(), config.replication_factor, security=config.security
@@ -85,7 +91,7 @@ async def run_gateway(
         metrics = Metrics(version("stepwell"))
         intake = Intake(publisher, metrics, config.remembered_max)
         await _read_back(intake, config)
-        webhooks = Webhooks(sources, intake, metrics.gateway, config.rules)
+        webhooks = Webhooks(sources, intake, metrics.gateway, config.rules, Guard(config.token))
         instances = await opened.enter_async_context(open_instances()) if open_instances else None
         app = build_app(
             webhooks,
@@ -94,6 +100,8 @@ async def run_gateway(
             max_body_bytes=config.rules.max_body_bytes,
             token=config.token,
             instances=instances,
+            topics=config.topics,
+            dead_letters=dead_letters,
         )
         await _serve(app, config, stop)
 
@@ -101,7 +109,7 @@ async def run_gateway(
 def make_runner(
     app: web.Application,
     *,
-    idle_timeout_s: float = IDLE_TIMEOUT_S,
+    idle_timeout_ms: int = IDLE_TIMEOUT_MS,
     shutdown_timeout_s: float = SHUTDOWN_TIMEOUT_S,
 ) -> web.AppRunner:
     """A runner with our limits: bodies as they come, slow and idle connections closed."""
@@ -109,14 +117,14 @@ def make_runner(
         app,
         access_log=None,
         auto_decompress=False,
-        keepalive_timeout=idle_timeout_s,
+        keepalive_timeout=idle_timeout_ms / 1000,
         lingering_time=LINGER_S,
         shutdown_timeout=shutdown_timeout_s,
     )
 
 
 async def _serve(app: web.Application, config: GatewayConfig, stop: asyncio.Event) -> None:
-    runner = make_runner(app)
+    runner = make_runner(app, idle_timeout_ms=config.idle_timeout_ms)
     await runner.setup()
     try:
         try:
@@ -130,19 +138,6 @@ async def _serve(app: web.Application, config: GatewayConfig, stop: asyncio.Even
         await stop.wait()
     finally:
         await runner.cleanup()
-
-
-def _sources(config: GatewayConfig) -> dict[str, Source]:
-    sources: dict[str, Source] = {}
-    if config.github_secrets:
-        sources["github"] = GithubSource(config.github_secrets)
-    if config.standard_secrets:
-        sources["standard"] = StandardWebhooksSource(config.standard_secrets)
-    if not sources:
-        raise ConfigurationError(
-            "no webhook can be accepted: set gateway.github_secrets or gateway.standard_secrets"
-        )
-    return sources
 
 
 def _check_exposure(config: GatewayConfig) -> None:

@@ -1,6 +1,7 @@
 """The port for kinds of webhooks: a source proves who sent a delivery and maps it to an event."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol, TypeAlias
 
@@ -9,6 +10,7 @@ from multidict import CIMultiDictProxy
 from stepwell.schemas.events import CloudEvent
 from stepwell.schemas.github import Ignored
 from stepwell.streams.gateway.problems import Problem, Reason, bad_header
+from stepwell.streams.settings import SignedSourceSettings
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -29,6 +31,8 @@ class Delivery:
         values = self.headers.getall(name, [])
         if len(values) > 1:
             raise bad_header(f"header {name} is there {len(values)} times")
+        if values and not _is_unicode(values[0]):
+            raise bad_header(f"header {name} is not UTF-8")
         return values[0].strip() if values else None
 
 
@@ -37,15 +41,44 @@ class Pong:
     """A test delivery that only wants an answer."""
 
 
-Outcome: TypeAlias = CloudEvent | Ignored | Pong
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several events in one delivery: all are stored, or the delivery is refused."""
+
+    events: tuple[CloudEvent, ...]
+
+
+Outcome: TypeAlias = CloudEvent | Batch | Ignored | Pong
 
 
 class Source(Protocol):
-    """A kind of webhook, reached at `/webhooks/<name>`."""
+    """A kind of delivery; webhooks are reached at `/webhooks/<name>`."""
 
     def accept(self, delivery: Delivery) -> Outcome:
         """Verify the raw body, then parse it; raises `Problem` or `EventRejected`."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesConfig:
+    """What the kinds of webhooks need to know; secrets are kept out of its `repr`."""
+
+    github_secrets: tuple[str, ...] = field(default=(), repr=False)
+    standard_secrets: tuple[str, ...] = field(default=(), repr=False)
+    signed_sources: Mapping[str, SignedSourceSettings] = field(default_factory=dict)
+    signed_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Each as `name:secret`."""
+    github_comments: bool = False
+    """Whether comments on issues become events."""
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be encoded: bytes that were no UTF-8 are kept as halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def unsupported_media_type(expected: str) -> Problem:

@@ -5,16 +5,23 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from stepwell.schemas.cloudevents import RFC3339
+from stepwell.schemas.envelope import RFC3339
 from stepwell.schemas.errors import EventRejected, RejectReason
 from stepwell.schemas.events import CloudEvent, Json
 from stepwell.schemas.strict_json import parse_object
 from stepwell.streams.errors import ConfigurationError
 from stepwell.streams.gateway.problems import Reason, bad_header, unauthorized
-from stepwell.streams.gateway.sources import JSON, Delivery, Outcome, unsupported_media_type
+from stepwell.streams.gateway.sources import (
+    JSON,
+    Delivery,
+    Outcome,
+    Source,
+    SourcesConfig,
+    unsupported_media_type,
+)
 
 ID = "webhook-id"
 TIMESTAMP = "webhook-timestamp"
@@ -27,6 +34,12 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _UNIX_S = re.compile(r"[0-9]{1,12}")
 _TYPE = re.compile(r"[\x21-\x7e]{1,128}")
 _SIGNATURES_MAX = 16
+
+
+def configured(config: SourcesConfig) -> Iterator[tuple[str, Source]]:
+    """The source, where it has secrets."""
+    if config.standard_secrets:
+        yield "standard", StandardWebhooksSource(config.standard_secrets)
 
 
 class StandardWebhooksSource:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any, BinaryIO
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,21 +12,32 @@ from click.testing import CliRunner, Result
 from stepwell.models import Preset, VerifyReport, find_preset
 from stepwell.schemas.commands import Command
 from stepwell.schemas.documents import Document, Hit, SearchFilters
+from stepwell.schemas.event_lines import LineFormat
 from stepwell.schemas.events import Json
 from stepwell.streams.cli.invocation import Invocation
 from stepwell.streams.cli.root import cli
 from stepwell.streams.ports import SearchMode
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import (
+    Cause,
     Check,
     CheckedHistory,
+    CollectionView,
     EventView,
+    Explanation,
     Exported,
     InstanceDetails,
     InstanceSummary,
+    LineRefused,
+    Ownership,
+    Published,
     Receipt,
+    ReindexStarted,
+    ReindexView,
     StepView,
 )
+from tests.cli.fake_letters import FakeLetters
+from tests.cli.fake_replays import FakeReplays
 
 HIT = Hit(
     Document(
@@ -73,11 +85,29 @@ DETAILS = InstanceDetails(
     events=(EventView("approved", {"by": "ann"}, 1_767_225_600_000, "e-1", None),),
 )
 RECEIPT = Receipt("embed-issue", "delivery-1", "c-1", "accepted", "running", "it is running", 3, 42)
+EXPLANATION = Explanation(
+    "embed-issue/delivery-1",
+    "waiting",
+    Ownership("stepwell.journal", 3, "worker-1 at 10.0.0.7", 2),
+    (
+        Cause(
+            "event",
+            "approval-1 waits for event 'approved'",
+            "stepwell instances send-event delivery-1 --type approved",
+        ),
+    ),
+)
+REINDEX_STARTED = ReindexStarted("r-1", "docs.jsonl", 3)
+REINDEX = ReindexView("r-1", "complete", "docs.jsonl", "Docs", 3, stored=2, stale=1)
+COLLECTIONS = [
+    CollectionView("StepwellDocument", "mini@1", 384, 1200, current=True),
+    CollectionView("Next\x1b[31m", "large@1", 1024, 1100, current=False),
+]
 EXPORTED = Exported((b'{"v":1}',), ("embed-issue/secret",))
 
 
 @dataclass
-class FakeApp:
+class FakeApp(FakeLetters, FakeReplays):
     """An `App` that answers from its fields, or raises what it was told to."""
 
     hits: list[Hit] = field(default_factory=lambda: [HIT])
@@ -89,6 +119,11 @@ class FakeApp:
     end: InstanceSummary | None = SUMMARY
     exported: Exported = EXPORTED
     checked: list[CheckedHistory] = field(default_factory=list)
+    reindex_started: ReindexStarted = REINDEX_STARTED
+    reindex_views: list[ReindexView] = field(default_factory=lambda: [REINDEX])
+    followed: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    outcomes: tuple[Published | LineRefused, ...] = ()
     error: BaseException | None = None
     settings: Settings | None = None
     asked: tuple[object, ...] = ()
@@ -132,6 +167,12 @@ class FakeApp:
         self._answer(settings, workflow, instance_id)
         return self.details
 
+    async def explain_instance(
+        self, settings: Settings, workflow: str | None, instance_id: str
+    ) -> Explanation:
+        self._answer(settings, workflow, instance_id)
+        return EXPLANATION
+
     async def create_instance(
         self,
         settings: Settings,
@@ -173,6 +214,56 @@ class FakeApp:
     ) -> list[CheckedHistory]:
         self._answer(settings, list(lines))
         return self.checked
+
+    async def start_reindex(
+        self, settings: Settings, source: str, file: IO[bytes] | None, **options: Any
+    ) -> ReindexStarted:
+        content = file.read() if file else None
+        self._answer(settings, source, content, options)
+        return self.reindex_started
+
+    async def follow_reindex(
+        self, settings: Settings, instance_id: str, report: Callable[[ReindexView], None]
+    ) -> ReindexView:
+        self.followed.append(instance_id)
+        for view in self.reindex_views:
+            report(view)
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return self.reindex_views[-1]
+
+    def contract(self, settings: Settings) -> dict[str, dict[str, object]]:
+        self._answer(settings)
+        return {"cloudevent": {"$id": "urn:x"}, "asyncapi": {"asyncapi": "3.0.0"}}
+
+    async def publish(
+        self,
+        settings: Settings,
+        source: BinaryIO,
+        line_format: LineFormat,
+        report: Callable[[Published | LineRefused], None],
+    ) -> None:
+        for outcome in self.outcomes:
+            report(outcome)
+        self._answer(settings, source.read(), line_format)
+
+    async def list_collections(self, settings: Settings) -> list[CollectionView]:
+        self._answer(settings)
+        return COLLECTIONS
+
+    async def create_collection(self, settings: Settings, name: str, model: str) -> CollectionView:
+        self._answer(settings, name, model)
+        return COLLECTIONS[1]
+
+    async def switch_collection(
+        self, settings: Settings, name: str, *, incomplete: bool
+    ) -> CollectionView:
+        self._answer(settings, name, incomplete)
+        return COLLECTIONS[1]
+
+    async def drop_collection(self, settings: Settings, name: str) -> CollectionView:
+        self._answer(settings, name)
+        return COLLECTIONS[1]
 
     async def ensure_topics(self, settings: Settings) -> list[str]:
         self._answer(settings)

@@ -84,7 +84,7 @@ def test_an_id_that_is_taken_ends_with_4_and_names_the_code(stepwell, app):
             ("restart", "ID", "--from-step", "nap:2", "--kind", "sleep"),
             RestartRequested(0, StepRef("nap", 2, "sleep")),
         ),
-        (("delete", "ID"), DeleteRequested(0)),
+        (("delete", "ID", "--yes"), DeleteRequested(0)),
         (
             ("send-event", "ID", "--type", "paid", "--payload", "7", "--event-id", "e-1"),
             EventReceived("paid", 7, 0, "e-1"),

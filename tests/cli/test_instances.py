@@ -40,6 +40,7 @@ def test_the_list_in_json(stepwell):
         "updated_ms": 1_767_225_600_250,
         "error": None,
         "reason": None,
+        "subject": None,
     }
 
 

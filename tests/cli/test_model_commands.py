@@ -161,7 +161,8 @@ def test_a_model_is_measured(run, source, tmp_path):
     run("export", str(source))
     (tmp_path / "texts").write_text("done\n\ndone twice\n")
     result = run("bench", "tiny-bert", "--texts", str(tmp_path / "texts"), "--json")
-    figures = json.loads(result.stdout)
+    [figures] = json.loads(result.stdout)
+    assert (figures["precision"], figures["times_fp32"]) == ("fp32", 1.0)
     assert (figures["texts"], figures["tokens"]) == (2, 7)
     assert 0 < figures["query_p50_ms"] <= figures["query_p99_ms"]
     assert figures["memory_mib"] > 10

@@ -53,6 +53,7 @@ class Deployment:
             "STEPWELL_WORKER_SESSION_TIMEOUT_MS": "2000",
             "STEPWELL_INDEX_COLLECTION": name.capitalize(),
             "STEPWELL_LOG_FORMAT": "json",
+            "STEPWELL_READMODEL_DIR": str(folder / "readmodel"),
         }
         if index_url:
             environ["STEPWELL_INDEX_URL"] = index_url
@@ -150,12 +151,17 @@ class Deployment:
     async def until(self, what: Callable[[Ledger], bool], timeout_s: float = 120) -> Ledger:
         """Wait until the journal says so."""
         ledger = await self.ledger()
-        async with asyncio.timeout(timeout_s):
-            while not what(ledger):
-                for name in self.processes:
-                    self._alive(name)
-                await asyncio.sleep(POLL_S)
-                ledger = await self.ledger()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not what(ledger):
+                    for name in self.processes:
+                        self._alive(name)
+                    await asyncio.sleep(POLL_S)
+                    ledger = await self.ledger()
+        except TimeoutError:
+            open_ones = [it for it in ledger.summaries() if it.status != "complete"]
+            logs = {name: self.log(name)[-3000:] for name in self.processes}
+            raise AssertionError(f"after {timeout_s} s: {open_ones[:20]}\n{logs}") from None
         return ledger
 
 

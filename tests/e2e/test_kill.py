@@ -14,6 +14,7 @@ import orjson
 import pytest
 import weaviate
 
+from stepwell.schemas.values import dumps
 from stepwell.streams.engine.state import Status
 from tests.e2e.deployment import Deployment
 from tests.e2e.evidence import Evidence, gather_evidence
@@ -70,8 +71,8 @@ class Run:
         evidence = await gather_evidence(self.deployment)
         self.looked_at += evidence.check_nothing_was_committed_ahead()
         for step, result in evidence.results.items():
-            first = self.seen.setdefault(step, result)
-            assert same(first, result), f"the recorded result of {step} changed"
+            first = self.seen.setdefault(step, dumps(result))
+            assert first == dumps(result), f"the recorded result of {step} changed"
         assert evidence.results.keys() >= self.seen.keys(), "a recorded result is gone"
         return evidence
 
@@ -97,10 +98,6 @@ class Run:
             **dict(sorted(evidence.records.items())),
         }
         print("\n" + orjson.dumps(figures).decode())
-
-
-def same(left: Any, right: Any) -> bool:
-    return bool((left == right).all()) if hasattr(left, "all") else bool(left == right)
 
 
 async def check_index(deployment: Deployment, server: WeaviateServer, titles: set[str]) -> None:

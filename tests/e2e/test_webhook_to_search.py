@@ -11,8 +11,8 @@ import pytest
 
 from stepwell.schemas.documents import SearchFilters
 from stepwell.schemas.github import document_key
+from stepwell.streams.collections import list_collections
 from stepwell.streams.queries import describe_instance, search
-from stepwell.streams.wiring import index_of
 from tests.e2e.deployment import Deployment
 from tests.servers import WeaviateServer
 
@@ -74,9 +74,8 @@ async def test_every_sample_ends_as_the_right_document(deployment: Deployment) -
     assert {s.instance_id for s in ledger.summaries()} == set(started), "something else started"
 
     expected = expected_documents(posted)
-    index = index_of(deployment.settings, 384)
-    assert await index.count() == len(expected)
-    await index.close()
+    (collection,) = await list_collections(deployment.settings)
+    assert collection.documents == len(expected)
     for key, title in expected.items():
         hits = await search(deployment.settings, title, SearchFilters(), limit=len(expected))
         assert key in {hit.document.key for hit in hits if hit.document.title == title}

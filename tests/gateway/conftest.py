@@ -5,12 +5,14 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 
 from stepwell.schemas.cloudevents import decode
@@ -18,6 +20,7 @@ from stepwell.schemas.errors import EventRejected, RejectReason
 from stepwell.streams.errors import BrokerUnavailable
 from stepwell.streams.gateway.app import build_app
 from stepwell.streams.gateway.github import GithubSource
+from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.intake import Intake
 from stepwell.streams.gateway.server import make_runner
 from stepwell.streams.gateway.standard_webhooks import StandardWebhooksSource
@@ -120,7 +123,7 @@ def sample_of(name):
 
 
 @asynccontextmanager
-async def running_gateway(*, rules=None, token=None, idle_timeout_s=60):
+async def running_gateway(*, rules=None, token=None, more_sources=None):
     log = MemoryLog()
     rules = rules or Rules()
     metrics = Metrics("test")
@@ -129,9 +132,11 @@ async def running_gateway(*, rules=None, token=None, idle_timeout_s=60):
         "github": GithubSource([GITHUB_SECRET, NEXT_GITHUB_SECRET]),
         "standard": StandardWebhooksSource([STANDARD_SECRET]),
     }
-    webhooks = Webhooks(sources, intake, metrics.gateway, rules, clock=lambda: NOW_S)
+    sources |= more_sources or {}
+    guard = Guard(token)
+    webhooks = Webhooks(sources, intake, metrics.gateway, rules, guard, clock=lambda: NOW_S)
     app = build_app(webhooks, log, metrics, max_body_bytes=rules.max_body_bytes, token=token)
-    runner = make_runner(app, idle_timeout_s=idle_timeout_s, shutdown_timeout_s=0.1)
+    runner = make_runner(app, shutdown_timeout_s=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -181,3 +186,12 @@ def until():
                 await asyncio.sleep(0)
 
     return wait
+
+
+@pytest.fixture
+def logs_shown():
+    """Lines of level info and above are made, whatever other tests have set."""
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    yield
+    structlog.configure(wrapper_class=before)

@@ -17,7 +17,7 @@ from stepwell.schemas.journal import (
     StepSucceeded,
 )
 from stepwell.streams.errors import BrokerUnavailable
-from stepwell.streams.gateway.control import Visit
+from stepwell.streams.gateway.folding import Visit
 from stepwell.streams.gateway.ledger import Ledger
 from stepwell.streams.kafka.publisher import Position
 

@@ -17,6 +17,8 @@ from stepwell.schemas.journal import InstanceCompleted, InstanceCreated, Instanc
 from stepwell.streams.gateway.api import Instances
 from stepwell.streams.gateway.app import build_app
 from stepwell.streams.gateway.control import Control
+from stepwell.streams.gateway.folding import FoldedJournal
+from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.intake import Intake
 from stepwell.streams.gateway.server import make_runner
 from stepwell.streams.gateway.webhooks import Rules, Webhooks
@@ -67,7 +69,7 @@ async def running_api(*, token=None, max_body_bytes=25 * MIB, timeout_ms=30_000)
     clock, ids = count(1_000), count(1)
     control = Control(
         journal,
-        journal.follow,
+        FoldedJournal(journal.follow),
         clock=lambda: next(clock),
         new_id=lambda: f"id-{next(ids)}",
         timeout_ms=timeout_ms,
@@ -79,12 +81,12 @@ async def running_api(*, token=None, max_body_bytes=25 * MIB, timeout_ms=30_000)
         return next(journal.ledger().details(workflow, instance_id), None)
 
     app = build_app(
-        Webhooks({}, Intake(journal, metrics), metrics.gateway, Rules()),
+        Webhooks({}, Intake(journal, metrics), metrics.gateway, Rules(), Guard(None)),
         journal,
         metrics,
         max_body_bytes=max_body_bytes,
         token=token,
-        instances=Instances(control, describe, timeout_ms),
+        instances=Instances(control, describe, read_timeout_ms=timeout_ms),
     )
     runner = make_runner(app, shutdown_timeout_s=0.1)
     await runner.setup()

@@ -20,6 +20,7 @@ from stepwell.streams.errors import (
     InvalidRequest,
 )
 from stepwell.streams.gateway.control import Control, NewInstance
+from stepwell.streams.gateway.folding import FoldedJournal
 from tests.gateway.journal import MemoryJournal
 
 ONE = InstanceKey("order", "one")
@@ -30,7 +31,7 @@ def control_of(journal: MemoryJournal, timeout_ms: int = 30_000) -> Control:
     clock, ids = count(1_000), count(1)
     return Control(
         journal,
-        journal.follow,
+        FoldedJournal(journal.follow),
         clock=lambda: next(clock),
         new_id=lambda: f"id-{next(ids)}",
         timeout_ms=timeout_ms,

@@ -116,9 +116,9 @@ async def test_many_at_once_are_all_stored_once(hands):
 
 
 async def test_the_largest_record_is_stored_and_a_larger_one_refused(hands):
-    await hands.log.append(event_record(1, size=1_000_000))
+    await hands.log.append(event_record(1, size=990_000))
     with pytest.raises(EventRejected) as caught:
-        await hands.log.append(event_record(2, size=1_100_000))
+        await hands.log.append(event_record(2)._replace(value=b"0" * 1_100_000))
     assert caught.value.reason is RejectReason.SIZE
     await hands.log.append(event_record(3))
     assert len(await hands.stored()) == 2

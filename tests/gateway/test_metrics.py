@@ -18,7 +18,7 @@ def test_every_name_has_our_prefix_and_a_help():
     found = families(Metrics("1.2.3"))
     assert len(found) > 10
     for name, family in found.items():
-        assert name.startswith("stepwell_")
+        assert name.startswith(("stepwell_", "process_"))
         assert family.documentation
 
 

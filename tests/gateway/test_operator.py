@@ -48,15 +48,21 @@ async def workflows(settings: Settings) -> AsyncIterator[Workflows]:
     yield Workflows([(Order, None)])
 
 
-def settings_for(bootstrap: str, carried: str = "workflows") -> Settings:
-    flags = {"kafka.bootstrap": bootstrap, "worker.workflows": f"{__name__}:{carried}"}
+def settings_for(
+    bootstrap: str, carried: str = "workflows", folder: Path = Path("nowhere")
+) -> Settings:
+    flags = {
+        "kafka.bootstrap": bootstrap,
+        "worker.workflows": f"{__name__}:{carried}",
+        "readmodel.dir": str(folder),
+    }
     return load_settings(flags=flags, environ={}, config=None, directory=Path("nowhere"))
 
 
 @pytest.fixture
 async def settings(tmp_path: Path) -> AsyncIterator[Settings]:
     async with EmbeddedBroker(BrokerConfig(tmp_path)) as broker:
-        settings = settings_for(broker.address)
+        settings = settings_for(broker.address, folder=tmp_path / "readmodel")
         await ensure_topics(settings)
         yield settings
 

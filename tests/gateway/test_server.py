@@ -1,50 +1,20 @@
 """The whole gateway on real Kafka: from a webhook to a record, over a restart."""
 
-import asyncio
 import json
-import socket
 import uuid
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
 from stepwell.schemas.cloudevents import decode
 from stepwell.schemas.topics import Topics
-from stepwell.streams.gateway.server import GatewayConfig, run_gateway
+from stepwell.streams.gateway.server import GatewayConfig
+from stepwell.streams.gateway.sources import SourcesConfig
 from stepwell.streams.kafka.admin import inspect_topics
 from stepwell.streams.kafka.tail import read_tail
+from tests.gateway.serving import free_port, running
 
 pytestmark = pytest.mark.kafka
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@asynccontextmanager
-async def running(config):
-    stop = asyncio.Event()
-    server = asyncio.create_task(run_gateway(config, stop))
-    try:
-        async with asyncio.timeout(30):
-            while not await ready(config):
-                assert not server.done(), server.exception()
-        yield f"http://127.0.0.1:{config.port}"
-    finally:
-        stop.set()
-        await server
-
-
-async def ready(config):
-    url = f"http://127.0.0.1:{config.port}/readyz"
-    try:
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            return answer.status == 200
-    except aiohttp.ClientConnectionError:
-        return False
 
 
 async def test_a_webhook_is_in_the_log_and_known_after_a_restart(
@@ -55,7 +25,7 @@ async def test_a_webhook_is_in_the_log_and_known_after_a_restart(
         bootstrap=kafka_bootstrap,
         topics=topics,
         port=free_port(),
-        github_secrets=("It's a Secret to Everybody",),
+        sources=SourcesConfig(github_secrets=("It's a Secret to Everybody",)),
     )
     body = json.dumps(sample("issues.opened")).encode()
 
