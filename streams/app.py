@@ -16,14 +16,6 @@ from stepwell.streams.collections import (
     list_collections,
     switch_collection,
 )
-from stepwell.streams.control import (
-    check_histories,
-    create_instance,
-    export_instances,
-    open_control,
-    tell_instance,
-    wait_for_instance,
-)
 from stepwell.streams.deadletters.service import (
     discard_dead_letters,
     list_dead_letters,
@@ -31,26 +23,34 @@ from stepwell.streams.deadletters.service import (
     show_dead_letter,
 )
 from stepwell.streams.default_workflows import embed_content
-from stepwell.streams.explaining import explain_instance
-from stepwell.streams.forgetting.service import forget_subject, plan_forgetting
 from stepwell.streams.gateway import server
 from stepwell.streams.gateway.api import Instances
 from stepwell.streams.gateway.dead_letters import DeadLetters
 from stepwell.streams.gateway.probes import serving_probes
 from stepwell.streams.metrics import Metrics
-from stepwell.streams.past import describe_instance_at
-from stepwell.streams.producing import contract, publish
-from stepwell.streams.queries import (
+from stepwell.streams.operator.control import (
+    check_histories,
+    create_instance,
+    export_instances,
+    open_control,
+    tell_instance,
+    wait_for_instance,
+)
+from stepwell.streams.operator.explaining import explain_instance
+from stepwell.streams.operator.forgetting.service import forget_subject, plan_forgetting
+from stepwell.streams.operator.past import describe_instance_at
+from stepwell.streams.operator.producing import contract, publish
+from stepwell.streams.operator.queries import (
     describe_instance,
     doctor,
     ensure_topics,
     list_instances,
     search,
 )
-from stepwell.streams.reading import follow_journal
+from stepwell.streams.operator.reading import follow_journal
+from stepwell.streams.operator.reindexing import follow_reindex, reindexes_of, start_reindex
+from stepwell.streams.operator.replaying import execute_replay, plan_again, plan_replay
 from stepwell.streams.readmodel.reader import ModelReader
-from stepwell.streams.reindexing import follow_reindex, reindexes_of, start_reindex
-from stepwell.streams.replaying import execute_replay, plan_again, plan_replay
 from stepwell.streams.settings import Settings
 from stepwell.streams.wiring import (
     gateway_config,

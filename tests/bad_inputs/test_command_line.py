@@ -16,7 +16,7 @@ from stepwell.schemas.events import CloudEvent
 from stepwell.streams.broker import BrokerConfig, EmbeddedBroker
 from stepwell.streams.cli.root import cli
 from stepwell.streams.kafka.publisher import EventPublisher
-from stepwell.streams.queries import ensure_topics
+from stepwell.streams.operator.queries import ensure_topics
 from stepwell.streams.settings_load import load_settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

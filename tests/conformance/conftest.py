@@ -9,9 +9,9 @@ import pytest
 
 from stepwell.schemas.journal import InstanceKey
 from stepwell.streams import Workflow
-from stepwell.streams.control import open_control
 from stepwell.streams.gateway.control import Control
 from stepwell.streams.kafka.admin import ensure_topics
+from stepwell.streams.operator.control import open_control
 from stepwell.streams.testing import Handle, WorkflowTest
 from stepwell.streams.views import InstanceDetails
 from stepwell.streams.wiring import topics_of

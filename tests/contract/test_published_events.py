@@ -19,7 +19,7 @@ from aiokafka import ConsumerRecord
 import stepwell.schemas
 from stepwell.streams.app import run_gateway, run_worker
 from stepwell.streams.kafka.tail import read_tail
-from stepwell.streams.queries import read_ledger
+from stepwell.streams.operator.queries import read_ledger
 from stepwell.streams.settings import Settings
 from stepwell.streams.settings_load import load_settings
 from tests.bad_inputs.conftest import free_port, running

@@ -17,7 +17,7 @@ from stepwell.streams.agents.worker import Worker
 from stepwell.streams.broker import BrokerConfig, EmbeddedBroker
 from stepwell.streams.kafka.tail import read_tail
 from stepwell.streams.metrics import Metrics
-from stepwell.streams.queries import ensure_topics, list_instances
+from stepwell.streams.operator.queries import ensure_topics, list_instances
 from stepwell.streams.settings import Settings
 from stepwell.streams.settings_load import load_settings
 from stepwell.streams.wiring import topics_of, worker_config

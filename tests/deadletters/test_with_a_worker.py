@@ -17,7 +17,7 @@ from stepwell.streams.errors import LetterNotFound
 from stepwell.streams.kafka.errors import DeliveryFailed
 from stepwell.streams.kafka.publisher import Position
 from stepwell.streams.kafka.records import open_reader
-from stepwell.streams.queries import ensure_topics
+from stepwell.streams.operator.queries import ensure_topics
 from stepwell.streams.views import LetterQuery
 from tests.deadletters.conftest import Order
 

@@ -18,7 +18,7 @@ import aiohttp
 import orjson
 
 from stepwell.streams.gateway.ledger import Ledger
-from stepwell.streams.queries import read_ledger
+from stepwell.streams.operator.queries import read_ledger
 from stepwell.streams.settings import Settings
 from stepwell.streams.settings_load import load_settings
 

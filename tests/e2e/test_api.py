@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stepwell.streams.queries import describe_instance
+from stepwell.streams.operator.queries import describe_instance
 from tests.broker_process import broker_process
 from tests.e2e.deployment import Deployment
 

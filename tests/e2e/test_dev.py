@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from stepwell.schemas.documents import SearchFilters
-from stepwell.streams.queries import search
+from stepwell.streams.operator.queries import search
 from tests.e2e import deployment as deployments
 from tests.e2e.deployment import STEPWELL, Deployment
 from tests.e2e.test_kill import webhook

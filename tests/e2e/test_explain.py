@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from stepwell.schemas.journal import InstanceKey
-from stepwell.streams.control import open_control
-from stepwell.streams.explaining import explain_instance
 from stepwell.streams.gateway.control import Control
 from stepwell.streams.kafka.admin import ensure_topics
+from stepwell.streams.operator.control import open_control
+from stepwell.streams.operator.explaining import explain_instance
 from stepwell.streams.views import Explanation
 from stepwell.streams.wiring import topics_of
 from tests.e2e.deployment import Deployment

@@ -18,12 +18,12 @@ from stepwell.schemas.topics import Topics
 from stepwell.streams import Workflow, Workflows, on_event, on_workflow, send_on
 from stepwell.streams.agents.worker import Worker
 from stepwell.streams.broker import BrokerConfig, EmbeddedBroker
-from stepwell.streams.forgetting.service import forget_subject, plan_forgetting
 from stepwell.streams.index.directory import Collection, Directory
 from stepwell.streams.index.factory import make_directory, make_index
 from stepwell.streams.metrics import Metrics
+from stepwell.streams.operator.forgetting.service import forget_subject, plan_forgetting
+from stepwell.streams.operator.queries import ensure_topics, list_instances
 from stepwell.streams.ports import VectorIndex, WriteStatus
-from stepwell.streams.queries import ensure_topics, list_instances
 from stepwell.streams.settings import Settings
 from stepwell.streams.settings_load import load_settings
 from stepwell.streams.views import Forgotten

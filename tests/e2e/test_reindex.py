@@ -14,7 +14,7 @@ import pytest
 
 from stepwell.streams.collections import open_targets
 from stepwell.streams.gateway.ledger import Ledger
-from stepwell.streams.reindexing import view_of
+from stepwell.streams.operator.reindexing import view_of
 from stepwell.streams.views import ReindexView
 from tests.broker_process import broker_process
 from tests.e2e.deployment import Deployment

@@ -12,7 +12,7 @@ import pytest
 from stepwell.schemas.documents import SearchFilters
 from stepwell.schemas.github import document_key
 from stepwell.streams.collections import list_collections
-from stepwell.streams.queries import describe_instance, search
+from stepwell.streams.operator.queries import describe_instance, search
 from tests.e2e.deployment import Deployment
 from tests.servers import WeaviateServer
 

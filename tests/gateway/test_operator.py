@@ -14,7 +14,10 @@ from stepwell.schemas.errors import JournalCorrupt
 from stepwell.schemas.journal import InstanceCompleted, JournalRecord, StepSucceeded
 from stepwell.streams import Workflow, Workflows
 from stepwell.streams.broker import BrokerConfig, EmbeddedBroker
-from stepwell.streams.control import (
+from stepwell.streams.errors import InstanceExists, InstanceNotFound, InvalidRequest
+from stepwell.streams.gateway.control import NewInstance
+from stepwell.streams.kafka.publisher import EventPublisher
+from stepwell.streams.operator.control import (
     check_histories,
     create_instance,
     export_instances,
@@ -22,10 +25,7 @@ from stepwell.streams.control import (
     tell_instance,
     wait_for_instance,
 )
-from stepwell.streams.errors import InstanceExists, InstanceNotFound, InvalidRequest
-from stepwell.streams.gateway.control import NewInstance
-from stepwell.streams.kafka.publisher import EventPublisher
-from stepwell.streams.queries import describe_instance, ensure_topics, list_instances
+from stepwell.streams.operator.queries import describe_instance, ensure_topics, list_instances
 from stepwell.streams.settings import Settings
 from stepwell.streams.settings_load import load_settings
 from stepwell.streams.wiring import topics_of

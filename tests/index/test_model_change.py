@@ -25,8 +25,8 @@ from stepwell.streams.index.errors import (
     UnknownCollection,
     WrongModel,
 )
+from stepwell.streams.operator.queries import search
 from stepwell.streams.ports import SearchMode
-from stepwell.streams.queries import search
 from stepwell.streams.settings import ContentSettings, IndexSettings, ModelSettings, Settings
 from stepwell.streams.testing import WorkflowTest
 from tests.models.tiny import pulled

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from stepwell.streams.broker import BrokerConfig, EmbeddedBroker
-from stepwell.streams.control import create_instance, open_control
 from stepwell.streams.errors import ReadModelUnavailable
-from stepwell.streams.queries import ensure_topics, list_instances, read_ledger
-from stepwell.streams.reading import follow_journal, read_model_path
+from stepwell.streams.operator.control import create_instance, open_control
+from stepwell.streams.operator.queries import ensure_topics, list_instances, read_ledger
+from stepwell.streams.operator.reading import follow_journal, read_model_path
 from stepwell.streams.readmodel.model import ReadModel
 from stepwell.streams.settings import Settings
 from stepwell.streams.settings_load import load_settings

@@ -19,7 +19,7 @@ from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.operations import problems
 from stepwell.streams.gateway.reindexes import ReindexApi
 from stepwell.streams.gateway.server import make_runner
-from stepwell.streams.reindexing import Reindexes, view_of
+from stepwell.streams.operator.reindexing import Reindexes, view_of
 from stepwell.streams.views import InstanceDetails
 from tests.gateway.journal import MemoryJournal
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stepwell.streams.errors import BrokerUnavailable
-from stepwell.streams.reindexing import MISSES_MAX, view_of, watch
+from stepwell.streams.operator.reindexing import MISSES_MAX, view_of, watch
 from stepwell.streams.testing import WorkflowTest
 from stepwell.streams.views import InstanceDetails, ReindexView
 from stepwell.streams.workflows import reindex

@@ -4,7 +4,7 @@ import pytest
 
 from stepwell.schemas.journal import InstanceKey
 from stepwell.streams.errors import InstanceNotFound, InvalidRequest
-from stepwell.streams.past import describe_instance_at
+from stepwell.streams.operator.past import describe_instance_at
 from stepwell.streams.replay.asking import At
 from stepwell.streams.replay.errors import OutOfBounds
 from stepwell.streams.testing import WorkflowTest

@@ -17,6 +17,7 @@ from stepwell.schemas.commands import (
 from stepwell.schemas.events import CloudEvent
 from stepwell.schemas.journal import InstanceCreated, InstanceKey
 from stepwell.streams.engine.triggers import event_instance_id
+from stepwell.streams.operator.replaying import execute_replay, plan_again, plan_replay
 from stepwell.streams.replay.asking import (
     Filters,
     Mode,
@@ -29,7 +30,6 @@ from stepwell.streams.replay.asking import (
 )
 from stepwell.streams.replay.errors import InvalidReplay, OutOfBounds, PlaceNotFound
 from stepwell.streams.replay.plan import Progress, Result, Ticket
-from stepwell.streams.replaying import execute_replay, plan_again, plan_replay
 from stepwell.streams.testing import WorkflowTest
 from tests.replay.conftest import MINUTE_MS, START_MS, Log, put
 from tests.replay.flows import Note

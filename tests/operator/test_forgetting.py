@@ -7,8 +7,8 @@ import pytest
 
 from stepwell.streams.deadletters.service import list_dead_letters
 from stepwell.streams.errors import IndexUnavailable
-from stepwell.streams.forgetting.service import forget_subject, plan_forgetting
-from stepwell.streams.queries import list_instances
+from stepwell.streams.operator.forgetting.service import forget_subject, plan_forgetting
+from stepwell.streams.operator.queries import list_instances
 from stepwell.streams.views import LetterQuery
 
 SUBJECT = "order-7"

@@ -14,7 +14,7 @@ from stepwell.streams.errors import InstanceNotFound, InvalidRequest
 from stepwell.streams.gateway.control import Control
 from stepwell.streams.gateway.requests import check_address, check_workflow
 from stepwell.streams.kafka.publisher import EventPublisher
-from stepwell.streams.reading import follow_journal, open_read_model
+from stepwell.streams.operator.reading import follow_journal, open_read_model
 from stepwell.streams.readmodel.follower import Follower
 from stepwell.streams.readmodel.judging import ProjectedJournal
 from stepwell.streams.readmodel.model import ReadModel

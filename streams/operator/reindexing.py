@@ -11,7 +11,6 @@ from stepwell.schemas.events import Json
 from stepwell.schemas.github import REPO
 from stepwell.schemas.parts import Lane
 from stepwell.streams.blobs import BlobStore
-from stepwell.streams.control import open_control
 from stepwell.streams.errors import (
     BrokerUnavailable,
     InstanceExists,
@@ -22,7 +21,8 @@ from stepwell.streams.gateway.api import Describe
 from stepwell.streams.gateway.api_bodies import invalid
 from stepwell.streams.gateway.control import Control
 from stepwell.streams.gateway.reindexing import ReindexRequest
-from stepwell.streams.queries import describe_instance
+from stepwell.streams.operator.control import open_control
+from stepwell.streams.operator.queries import describe_instance
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import InstanceDetails, ReindexStarted, ReindexView, StepView
 from stepwell.streams.wiring import blob_store

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stepwell.streams.explaining import why
+from stepwell.streams.operator.explaining import why
 from stepwell.streams.views import Cause, InstanceDetails, InstanceSummary, Ownership, StepView
 
 OWNED = Ownership("stepwell.journal", 3, "worker-1 at 10.0.0.7", 0)

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from stepwell.schemas.dead_letters import LetterId
 from stepwell.schemas.documents import Removal
 from stepwell.schemas.journal import InstanceKey
-from stepwell.streams.control import open_control
 from stepwell.streams.deadletters.service import discard_dead_letters, list_dead_letters
-from stepwell.streams.forgetting.traces import Kept, LogRecord, Traces
 from stepwell.streams.gateway.requests import BATCH_MAX
 from stepwell.streams.index.factory import make_directory, make_index
 from stepwell.streams.kafka.admin import inspect_topics
 from stepwell.streams.kafka.follow import follow
 from stepwell.streams.kafka.tail import read_tail
+from stepwell.streams.operator.control import open_control
+from stepwell.streams.operator.forgetting.traces import Kept, LogRecord, Traces
 from stepwell.streams.ports import Scrubs
 from stepwell.streams.runtime.clock import system_clock
 from stepwell.streams.settings import Settings

@@ -10,8 +10,8 @@ from stepwell.streams.errors import StepwellError
 from stepwell.streams.gateway.requests import check_address
 from stepwell.streams.index.searching import search as search_in
 from stepwell.streams.kafka import admin
+from stepwell.streams.operator.reading import open_read_model, read_model
 from stepwell.streams.ports import SearchMode
-from stepwell.streams.reading import open_read_model, read_model
 from stepwell.streams.readmodel.model import ReadModel
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import Check, InstanceDetails, InstanceSummary

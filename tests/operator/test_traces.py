@@ -8,7 +8,7 @@ from stepwell.schemas import codec
 from stepwell.schemas.commands import EventReceived
 from stepwell.schemas.journal import InstanceCompleted, InstanceCreated, JournalRecord
 from stepwell.schemas.parts import LATEST_MS, Origin, Parent
-from stepwell.streams.forgetting.traces import Kept, Traces
+from stepwell.streams.operator.forgetting.traces import Kept, Traces
 from stepwell.streams.views import Remainder
 
 SUBJECT, OTHER = "github:acme/site#42", "github:acme/site#4"

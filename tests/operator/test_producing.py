@@ -11,13 +11,13 @@ import pytest
 from stepwell.schemas.asyncapi import record_examples
 from stepwell.schemas.cloudevents import decode
 from stepwell.schemas.event_lines import LineFormat
-from stepwell.streams import producing
 from stepwell.streams.broker import BrokerConfig, EmbeddedBroker
 from stepwell.streams.errors import BrokerUnavailable
 from stepwell.streams.kafka import publisher
 from stepwell.streams.kafka.publisher import EventPublisher
 from stepwell.streams.kafka.tail import read_tail
-from stepwell.streams.producing import contract, publish, read_lines
+from stepwell.streams.operator import producing
+from stepwell.streams.operator.producing import contract, publish, read_lines
 from stepwell.streams.settings import KafkaSettings, Settings
 from stepwell.streams.views import LineRefused, Published
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from stepwell.streams.engine.state import Status
 from stepwell.streams.errors import InstanceNotFound
 from stepwell.streams.kafka.ranges import open_log, partition_of
-from stepwell.streams.queries import describe_instance
+from stepwell.streams.operator.queries import describe_instance
 from stepwell.streams.runtime.rows import DIVERGED, QUARANTINED, UNKNOWN_WORKFLOW
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import Cause, Explanation, InstanceDetails, Ownership, StepView

@@ -16,7 +16,7 @@ from stepwell.schemas.events import CloudEvent
 from stepwell.schemas.json_schemas import Schema, json_schemas
 from stepwell.streams.errors import BrokerUnavailable
 from stepwell.streams.kafka.publisher import EventPublisher, Position
-from stepwell.streams.queries import ensure_topics
+from stepwell.streams.operator.queries import ensure_topics
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import LineRefused, Published
 from stepwell.streams.wiring import security_of, topics_of

@@ -17,11 +17,11 @@ from stepwell.schemas.journal import InstanceKey
 from stepwell.schemas.topics import Topics
 from stepwell.streams.agents.records import RawRecord
 from stepwell.streams.agents.route import Routes
-from stepwell.streams.control import open_workflows
 from stepwell.streams.index.factory import HELD_BACK
 from stepwell.streams.kafka.publisher import EventPublisher
 from stepwell.streams.kafka.ranges import LogReader, open_log
-from stepwell.streams.reading import open_read_model
+from stepwell.streams.operator.control import open_workflows
+from stepwell.streams.operator.reading import open_read_model
 from stepwell.streams.replay.asking import Mode, Origin, Pace, Request, Scope
 from stepwell.streams.replay.choosing import (
     Chosen,
