@@ -256,8 +256,9 @@ def test_commands_named_in_the_readme_exist():
 
 
 def test_settings_named_in_the_readme_exist():
-    dotted = set(re.findall(r"`([a-z]+\.[a-z_]+)`", texts()["README.md"])) - {"stepwell.toml"}
-    named = {name for name in dotted if not name.startswith("step.")}  # what workflows call
+    dotted = set(re.findall(r"`([a-z]+\.[a-z_]+)`", texts()["README.md"]))
+    others = ("step.", "stepwell.")  # what workflows call; files and topics
+    named = {name for name in dotted if not name.startswith(others)}
     assert named
     assert named - {setting.path for setting in catalog()} == set()
 
