@@ -40,19 +40,21 @@ class EventRecord(NamedTuple):
 def decode(key: bytes | None, value: bytes | None, headers: Headers) -> CloudEvent | None:
     """The event of a record, None for a tombstone (null value); raises `EventRejected`.
 
-    The subject is the `subject` attribute, else the key, else the id. Of equal headers the first
-    one counts.
+    The subject is the `subject` attribute, else the key, which must be text then, else the id. Of
+    equal headers the first one counts.
     """
     if value is None:
         return None
+    if key is not None:
+        _check_key_length(key)
     _refuse_framing(value)
     attributes = read_attributes(headers)
     content_type = attributes.get("datacontenttype", "")
     structured = content_type.lower().startswith(CLOUDEVENTS)
     if structured or not any(name in attributes for name in ("specversion", *REQUIRED)):
-        return read_structured(value, content_type, _key_text(key))
+        return read_structured(value, content_type, key)
     require_json(content_type)
-    return event_of(attributes, parse(value) if value else None, _key_text(key))
+    return event_of(attributes, parse(value) if value else None, key)
 
 
 def encode(event: CloudEvent) -> EventRecord:
@@ -115,16 +117,6 @@ def _attribute_name(header: str) -> str | None:
     if lower == "content-type":
         return "datacontenttype"
     return lower.removeprefix(_PREFIX) if lower.startswith(_PREFIX) else None
-
-
-def _key_text(key: bytes | None) -> str | None:
-    if not key:
-        return None
-    _check_key_length(key)
-    try:
-        return key.decode()
-    except UnicodeDecodeError as error:
-        raise EventRejected(RejectReason.KEY, f"key is not UTF-8 at byte {error.start}") from None
 
 
 def _check_key_length(key: bytes) -> None:

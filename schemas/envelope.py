@@ -52,7 +52,7 @@ def event_age_s(time: str | None, now_s: float) -> float | None:
 
 
 def read_structured(
-    raw: bytes, content_type: str = STRUCTURED, key: str | None = None
+    raw: bytes, content_type: str = STRUCTURED, key: bytes | None = None
 ) -> CloudEvent:
     """The event of a JSON document that holds all of it; raises `EventRejected`."""
     media_type = content_type.partition(";")[0].strip().lower()
@@ -61,7 +61,7 @@ def read_structured(
     return event_of_document(parse(raw), key)
 
 
-def event_of_document(document: Json, key: str | None = None) -> CloudEvent:
+def event_of_document(document: Json, key: bytes | None = None) -> CloudEvent:
     """The event of a parsed document in structured form; raises `EventRejected`."""
     if not isinstance(document, dict) or "specversion" not in document:
         raise wrong(
@@ -101,10 +101,10 @@ def _decoded(encoded: str) -> Json:
         raise wrong("data_base64", f"not base64: {error}") from None
 
 
-def event_of(attributes: dict[str, str], data: Json, key: str | None = None) -> CloudEvent:
+def event_of(attributes: dict[str, str], data: Json, key: bytes | None = None) -> CloudEvent:
     """The event that has these attributes; raises `EventRejected` naming a wrong one.
 
-    The subject is the `subject` attribute, else the key, else the id.
+    The subject is the `subject` attribute, else the key, which must be text then, else the id.
     """
     version = attributes.get("specversion")
     if version is None:
@@ -123,11 +123,23 @@ def event_of(attributes: dict[str, str], data: Json, key: str | None = None) -> 
         id=attributes["id"],
         source=attributes["source"],
         type=attributes["type"],
-        subject=attributes.get("subject") or key or attributes["id"],
+        subject=attributes.get("subject") or _key_text(key) or attributes["id"],
         data=data,
         time=time,
         extensions=_extensions(attributes),
     )
+
+
+def _key_text(key: bytes | None) -> str | None:
+    if key is None:
+        return None
+    try:
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise EventRejected(
+            RejectReason.KEY,
+            f"key is not UTF-8 at byte {error.start}: send text, or name the subject (ce_subject)",
+        ) from None
 
 
 def _extensions(attributes: dict[str, str]) -> dict[str, str]:

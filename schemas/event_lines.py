@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from stepwell.schemas.cloudevents import EventRecord, encode
 from stepwell.schemas.envelope import event_of_document
@@ -31,17 +32,25 @@ class LineFormat:
     headers: tuple[tuple[str, str], ...] = ()
     """More headers for every record."""
 
-    def record(self, line: bytes, new_id: Callable[[], str]) -> tuple[CloudEvent, EventRecord]:
-        """The event of a line and its record; raises `EventRejected`."""
+    def record(
+        self, line: bytes, new_id: Callable[[], str], now: datetime
+    ) -> tuple[CloudEvent, EventRecord]:
+        """The event of a line and its record; raises `EventRejected`.
+
+        Where lines are data, what is not in them is made up: an id, and `now` as the time.
+        """
         document = parse_unique(line)
-        event = event_of_document(document) if self.type is None else self._event(document, new_id)
+        if self.type is None:
+            event = event_of_document(document)
+        else:
+            event = self._event(document, new_id, now)
         if self.key is not None:
             event = replace(event, subject=_needed(event.data, self.key))
         key, value, headers = encode(event)
         added = [(name, text.encode()) for name, text in self.headers]
         return event, EventRecord(key, value, headers + added)
 
-    def _event(self, data: Json, new_id: Callable[[], str]) -> CloudEvent:
+    def _event(self, data: Json, new_id: Callable[[], str], now: datetime) -> CloudEvent:
         event_id = new_id() if self.id_field is None else _needed(data, self.id_field)
         return CloudEvent(
             id=event_id,
@@ -49,6 +58,7 @@ class LineFormat:
             type=self.type or "",
             subject=self.subject or event_id,
             data=data,
+            time=now.isoformat(),
         )
 
 

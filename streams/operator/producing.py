@@ -6,6 +6,7 @@ import stat
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
@@ -64,7 +65,7 @@ async def publish(
             if not line.strip():
                 continue
             try:
-                event, record = line_format.record(line, lambda: str(uuid.uuid4()))
+                event, record = line_format.record(line, _new_id, datetime.now(UTC))
                 under_way.add(_Sent(number, event, await publisher.hand_over(record)))
             except (EventRejected, BrokerUnavailable) as error:
                 report(LineRefused(number, str(error)))
@@ -110,6 +111,10 @@ async def _read_ready(descriptor: int) -> bytes:
     finally:
         loop.remove_reader(descriptor)
     return os.read(descriptor, _CHUNK_BYTES)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 class _Sent(NamedTuple):

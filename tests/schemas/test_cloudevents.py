@@ -134,6 +134,12 @@ def test_t3_a_huge_or_binary_key_is_refused(key):
     assert refused(read_binary, key=key).reason is RejectReason.KEY
 
 
+def test_t3_the_key_need_not_be_text_when_the_subject_is_named():
+    for read, name in ((read_binary, "ce_subject"), (read_structured, "subject")):
+        assert read(key=b"\x80\0", **{name: "order-9"}).subject == "order-9"
+        assert "ce_subject" in refused(read, key=b"\x80\0", **{name: ""}).detail
+
+
 def test_t3_a_subject_too_long_for_a_key_is_not_written():
     event = CloudEvent("1", "/shop", "order.placed", "s" * (KEY_BYTES_MAX + 1), {})
     assert refused(encode, event).reason is RejectReason.KEY

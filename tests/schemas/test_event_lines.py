@@ -1,6 +1,7 @@
 """Lines of JSON become events and records."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,6 +9,7 @@ from stepwell.schemas.cloudevents import decode
 from stepwell.schemas.errors import EventRejected
 from stepwell.schemas.event_lines import LineFormat
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ORDER = {"number": 9, "customer": {"name": "Zoë"}}
 WHOLE = {
     "specversion": "1.0",
@@ -20,14 +22,14 @@ WHOLE = {
 
 
 def read(line_format, document):
-    event, record = line_format.record(json.dumps(document).encode(), lambda: "made-up")
+    event, record = line_format.record(json.dumps(document).encode(), lambda: "made-up", NOW)
     assert decode(*record) == event
     return event, record
 
 
 def refusal(line_format, line):
     with pytest.raises(EventRejected) as caught:
-        line_format.record(line, lambda: "made-up")
+        line_format.record(line, lambda: "made-up", NOW)
     return str(caught.value)
 
 
@@ -51,6 +53,7 @@ def test_a_line_is_the_data_of_an_event_of_one_type():
         ORDER,
     )
     assert record.key == b"made-up"
+    assert event.time == "2026-11-21T00:00:00+00:00"
 
 
 def test_the_data_says_id_and_subject():
