@@ -113,6 +113,8 @@ class WorkerMetrics:
             self.dead_letter(refusal, 0)
         for reason in ("tombstone", "no-trigger"):
             self.events_ignored.labels(reason)
+        for limit in ("steps", "record-bytes"):
+            self.limits_near.labels(limit)
 
     def _define_records(self, make: "_Make") -> None:
         self.events_ignored = make.counter(
@@ -165,6 +167,9 @@ class WorkerMetrics:
         )
         self.step_duration = make.histogram(
             "step_duration_seconds", "Duration of an attempt", _STEP_S, "workflow", "step"
+        )
+        self.limits_near = make.counter(
+            "limits_near_total", "Instances that have used a fifth of a limit", "limit"
         )
         self.timers_pending = make.gauge(
             "timers_pending", "Sleeps, timeouts and retries waited for"

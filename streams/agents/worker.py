@@ -31,6 +31,7 @@ from stepwell.streams.metrics import Metrics
 from stepwell.streams.runtime.admission import Gate
 from stepwell.streams.runtime.bodies import StepBodies
 from stepwell.streams.runtime.clock import Clock, system_clock
+from stepwell.streams.runtime.near_limits import NearLimits
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.runtime.surroundings import DEFAULT_RETENTION, Surroundings
 
@@ -81,6 +82,7 @@ class Worker:
             observe=self.observe,
             worker=f"{socket.gethostname()}-{os.getpid()}",
             gate=Gate(config.max_running_instances, clock, _call_later),
+            near_limits=NearLimits(lambda limit: metrics.worker.limits_near.labels(limit).inc()),
             announce=self._announce,
             followers=workflows.followers,
             retention=config.retention,

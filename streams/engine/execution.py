@@ -104,6 +104,8 @@ class Execution:
         """The time of the last record that was delivered: what workflow code takes for now."""
         self.loop = DeterministicLoop()  # type: ignore[abstract] # the rest is set by name
         self._calls = OpenCalls(workflow.steps_max or STEPS_PER_INSTANCE_MAX)
+        self.steps = self._calls.steps
+        """How many it has asked for."""
         self._abandoned: dict[StepKey, CancelStep] = {}
         """Children that are to be cancelled; it is repeated until they have reported."""
         self._mailbox: Mailbox[WaitCall] = Mailbox()

@@ -1,6 +1,8 @@
 """Every limit of the engine, named. Values are Cloudflare Workflows' where it has them."""
 
 MS_PER_SECOND = 1000
+NEAR_PERCENT = 20
+"""Who has used so much of the steps or the bytes allowed is warned."""
 WORKFLOW_NAME_LENGTH_MAX = 64
 INSTANCE_ID_LENGTH_MAX = 100
 STEP_NAME_LENGTH_MAX = 256

@@ -1,11 +1,26 @@
 """The calls of one run that have not finished, and how steps get their identity."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from stepwell.schemas.commands import StepKind
 from stepwell.streams.engine.calls import BodyCall, Call
 from stepwell.streams.engine.errors import StepLimitExceeded
+from stepwell.streams.engine.limits import NEAR_PERCENT
 from stepwell.streams.engine.names import StepKey, check_step_name
+
+
+@dataclass(slots=True)
+class StepCount:
+    """How many steps may be asked for, and how many were; only `do` counts."""
+
+    allowed: int
+    asked: int = 0
+
+    @property
+    def is_near(self) -> bool:
+        """Whether so many were asked for that somebody should know."""
+        return self.asked * 100 >= self.allowed * NEAR_PERCENT
 
 
 class OpenCalls:
@@ -16,8 +31,7 @@ class OpenCalls:
         """How many calls were made so far: the place of the last one."""
         self.bodies = 0
         """How many of the open calls have a body to run."""
-        self._steps_max = steps_max
-        self._steps = 0
+        self.steps = StepCount(steps_max)
         self._counts: dict[tuple[str, str], int] = {}
         self._calls: dict[StepKey, Call] = {}
 
@@ -28,14 +42,14 @@ class OpenCalls:
         return len(self._calls)
 
     def identify(self, kind: StepKind, name: str) -> tuple[StepKey, int]:
-        """The step that is asked for now, and its place; only `do` counts for the limit."""
+        """The step that is asked for now, and its place; raises `StepLimitExceeded`."""
         count = self._counts.get((kind, name), 0) + 1
         if count == 1:
             check_step_name(name)
         if kind is StepKind.DO:
-            self._steps += 1
-            if self._steps > self._steps_max:
-                raise StepLimitExceeded(self._steps_max)
+            self.steps.asked += 1
+            if self.steps.asked > self.steps.allowed:
+                raise StepLimitExceeded(self.steps.allowed)
         self._counts[kind, name] = count
         self.index += 1
         return StepKey(name, count, kind), self.index

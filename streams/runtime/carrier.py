@@ -53,6 +53,7 @@ from stepwell.streams.engine.names import StepKey
 from stepwell.streams.engine.state import InstanceState, Status
 from stepwell.streams.runtime.alarms import Alarms, Due
 from stepwell.streams.runtime.live import Live
+from stepwell.streams.runtime.near_limits import STEPS
 from stepwell.streams.runtime.recording import fitting, record_of
 from stepwell.streams.runtime.relatives import child_cancelled, child_created
 from stepwell.streams.runtime.rows import (
@@ -266,6 +267,8 @@ class Carrier:
     # --- effects ------------------------------------------------------------------------------
 
     def _obey(self, live: Live, effects: Sequence[Effect]) -> None:
+        if (steps := live.execution.steps).is_near:
+            self._around.near_limits.tell(live.key, STEPS, steps.asked, steps.allowed)
         holding = live.state.status is Status.WAITING_FOR_PAUSE
         for effect in effects:
             match effect:

@@ -1,6 +1,6 @@
 """Who has owned a partition: its claims and releases, kept as rows."""
 
-from stepwell.schemas.journal import OWNER_KEY, OwnerClaimed, OwnerRecord, OwnerReleased
+from stepwell.schemas.journal import OWNER_KEY, OwnerClaimed, OwnerRecord
 from stepwell.streams.engine.fold import fold_claim
 from stepwell.streams.engine.state import PartitionState
 from stepwell.streams.runtime.rows import Rows, decode_owner
@@ -30,9 +30,17 @@ class Claims:
 
     @property
     def lost(self) -> tuple[int, ...]:
-        """The claims whose owner did not give the partition up: it died, or owns it now."""
-        taken = self._taken.values()
-        released = {record.claim for record in taken if isinstance(record, OwnerReleased)}
+        """The claims whose owner did not give the partition up: it died, or owns it now.
+
+        Who gives it up when another one has claimed it was frozen, and what it writes may be late.
+        """
+        released: set[str] = set()
+        newest = ""
+        for _, record in sorted(self._taken.items()):
+            if isinstance(record, OwnerClaimed):
+                newest = record.claim
+            elif record.claim == newest:
+                released.add(record.claim)
         claims = self._claims().items()
         return tuple(offset for offset, claim in claims if claim.claim not in released)
 

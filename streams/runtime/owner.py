@@ -24,13 +24,16 @@ from stepwell.schemas.journal import (
     OwnerClaimed,
     OwnerRecord,
     OwnerReleased,
+    StreamChunk,
 )
 from stepwell.streams.engine.fold import Verdict, ended_as, fold
+from stepwell.streams.engine.limits import RESULT_BYTES_MAX
 from stepwell.streams.engine.state import InstanceState, Status
 from stepwell.streams.runtime.carrier import Carrier
 from stepwell.streams.runtime.claims import Claims
 from stepwell.streams.runtime.headers import header_of, rests_until_ms
 from stepwell.streams.runtime.kin import Kin
+from stepwell.streams.runtime.near_limits import RECORD_BYTES, RECORD_BYTES_NEAR
 from stepwell.streams.runtime.retelling import Retelling
 from stepwell.streams.runtime.rows import Header, Rows, delete_rows, dropped_offsets, load
 from stepwell.streams.runtime.surroundings import Surroundings
@@ -223,6 +226,8 @@ class PartitionOwner:
         if folded.verdict is not Verdict.ACCEPTED:
             self._refuse(key, record, known=state is not None)
             return
+        if len(value) >= RECORD_BYTES_NEAR and not isinstance(record, StreamChunk):
+            self._around.near_limits.tell(key, RECORD_BYTES, len(value), RESULT_BYTES_MAX)
         self._kin.let_children_go(offset, key, record)
         state = folded.state
         if state is None:

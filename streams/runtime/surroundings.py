@@ -15,6 +15,7 @@ from stepwell.streams.runtime.alarms import CallLater
 from stepwell.streams.runtime.bodies import Job
 from stepwell.streams.runtime.clock import Clock
 from stepwell.streams.runtime.isolation import Isolation
+from stepwell.streams.runtime.near_limits import NearLimits
 
 DAY_MS = 24 * 60 * 60 * 1000
 DEFAULT_RETENTION = Retention(success_ms=30 * DAY_MS, error_ms=30 * DAY_MS)
@@ -74,6 +75,7 @@ class Surroundings:
     worker: str
     gate: Gate
     isolation: Isolation = field(default_factory=Isolation)
+    near_limits: NearLimits = field(default_factory=NearLimits)
     announce: Announce = _nobody
     followers: Callable[[str, str], Sequence[str]] = _none
     """The workflows to start when an instance of (workflow) ends with (status)."""

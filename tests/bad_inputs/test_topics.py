@@ -4,29 +4,30 @@ All rows are sent, one after the other, to a real worker on the embedded broker,
 event: when that one has been carried out, everything before it has been dealt with.
 """
 
-import contextlib
 import json
 import uuid
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import aiohttp
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stepwell.schemas.envelope import schema_id
 from stepwell.streams.app import run_worker
 from stepwell.streams.broker import BrokerConfig, EmbeddedBroker
-from stepwell.streams.kafka.tail import read_tail
-from stepwell.streams.operator.queries import read_ledger
-from stepwell.streams.settings import Settings
 from stepwell.streams.settings_load import load_settings
 from tests.bad_inputs.conftest import free_port, running
-from tests.kafka.conditions import eventually
+from tests.bad_inputs.outcomes import (
+    Outcome,
+    read_errors,
+    read_letters,
+    read_metrics,
+    until_ended,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -115,6 +116,11 @@ ROWS = [
         "T3 a key of 900 kB", event("", key=b"k" * 900_000), "key", "900000 bytes; at most 1024"
     ),
     letter("T3 a binary key", event("", key=b"\x80\0\0\1"), "key", "not UTF-8 at byte 0"),
+    row(
+        "T3 a binary key and a subject",
+        event("T3 subject", key=b"\x80\0\0\1", more=[("ce_subject", b"order-1")]),
+        instances=order("T3 subject"),
+    ),
     letter(
         "T4 a header that is not UTF-8",
         event("", more=[("ce_tenant", b"\xff")]),
@@ -244,6 +250,24 @@ ROWS = [
         counted='duplicates_total{stage="unknown-instance"}',
     ),
     row(
+        "T13 a fifth of the steps",
+        event("T13c", {"number": "T13c", "steps": 2}, "shop.large"),
+        instances={"large/T13c": "complete"},
+        counted='limits_near_total{limit="steps"}',
+    ),
+    row(
+        "T13 a step too many",
+        event("T13d", {"number": "T13d", "steps": 11}, "shop.large"),
+        instances={"large/T13d": "errored"},
+        says="more than 10 steps in one instance",
+    ),
+    row(
+        "T13 a result of a fifth of what is allowed",
+        event("T13e", {"number": "T13e", "bytes": 210_000}, "shop.large"),
+        instances={"large/T13e": "complete"},
+        counted='limits_near_total{limit="record-bytes"}',
+    ),
+    row(
         "T13 a result of 2 MiB",
         event("T13", {"number": "T13", "bytes": 2 * 1024 * 1024}, "shop.large"),
         instances={"large/T13": "errored"},
@@ -267,23 +291,6 @@ ROWS = [
         "invalid JSON",
     ),
 ]
-
-
-@dataclass
-class Outcome:
-    """What came of all rows: sent in turn to one worker, and then looked at."""
-
-    offsets: dict[str, list[int]]
-    """By row."""
-    letters: dict[tuple[str, int], dict[str, str]]
-    """Our headers of the dead letters, by the topic and offset of the record."""
-    statuses: dict[str, str]
-    """Of all instances."""
-    metrics: list[str]
-
-    def counted(self, name: str) -> float:
-        found = [line for line in self.metrics if line.startswith(f"stepwell_{name} ")]
-        return float(found[0].split()[-1]) if found else 0.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -310,9 +317,10 @@ async def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
             }
             await send(broker.address, event("good"))
             statuses = await until_ended(settings, wanted)
+            errors = await read_errors(settings, statuses)
             letters = await read_letters(broker.address)
             metrics = await read_metrics(port)
-    return Outcome(offsets, letters, statuses, metrics)
+    return Outcome(offsets, letters, statuses, errors, metrics)
 
 
 async def let_everything_in(bootstrap: str) -> None:
@@ -347,38 +355,6 @@ async def send(bootstrap: str, sent: Sent) -> int:
     return int(stored.offset)
 
 
-async def until_ended(settings: Settings, wanted: dict[str, str]) -> dict[str, str]:
-    """The statuses of all instances, once these are among them or the worker has had its time."""
-    statuses: dict[str, str] = {}
-
-    async def ended() -> bool:
-        for one in (await read_ledger(settings)).summaries():
-            statuses[f"{one.workflow}/{one.instance_id}"] = one.status
-        return statuses.items() >= wanted.items()
-
-    with contextlib.suppress(AssertionError):  # the rows tell what is missing
-        await eventually(ended, "all instances")
-    return statuses
-
-
-async def read_letters(bootstrap: str) -> dict[tuple[str, int], dict[str, str]]:
-    found: dict[tuple[str, int], dict[str, str]] = {}
-
-    def visit(record: ConsumerRecord) -> None:
-        headers = dict(record.headers)
-        ours = {name: headers[name].decode() for name in headers if name.startswith("stepwell-")}
-        found[ours["stepwell-topic"], int(ours["stepwell-offset"])] = ours
-
-    await read_tail(bootstrap, "stepwell.dead-letters", visit, count_max=10_000)
-    return found
-
-
-async def read_metrics(port: int) -> list[str]:
-    url = f"http://127.0.0.1:{port}/metrics"
-    async with aiohttp.ClientSession() as client, client.get(url) as answer:
-        return (await answer.text()).splitlines()
-
-
 @pytest.mark.parametrize("row", ROWS)
 async def test_a_bad_record_ends_as_the_table_says(outcome: Outcome, row: Row) -> None:
     places = zip((one.topic for one in row.sent), outcome.offsets[row.id], strict=True)
@@ -387,6 +363,8 @@ async def test_a_bad_record_ends_as_the_table_says(outcome: Outcome, row: Row) -
     for letter in letters:
         assert row.says in letter["stepwell-message"]
     assert {key: outcome.statuses.get(key) for key in row.instances} == row.instances
+    for key in row.instances:
+        assert row.says in outcome.errors.get(key, "")
     if row.counted:
         assert outcome.counted(row.counted) > 0
 

@@ -30,6 +30,7 @@ OF_A_WORKER = {
     "instances_started_total",
     "journal_append_duration_seconds",
     "last_processed_timestamp_seconds",
+    "limits_near_total",
     "partitions_owned",
     "rebalances_total",
     "records_unacknowledged",

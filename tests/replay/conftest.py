@@ -78,7 +78,8 @@ class Log:
 
 @pytest.fixture
 async def log(tmp_path: Path) -> AsyncIterator[Log]:
-    async with EmbeddedBroker(BrokerConfig(data_dir=tmp_path / "broker", port=0)) as embedded:
+    config = BrokerConfig(data_dir=tmp_path / "broker", port=0, upkeep_interval_ms=100)
+    async with EmbeddedBroker(config) as embedded:
         settings = Settings(
             kafka=KafkaSettings(bootstrap=embedded.address, prefix="t", partitions=1),
             worker=WorkerSettings(
@@ -86,7 +87,8 @@ async def log(tmp_path: Path) -> AsyncIterator[Log]:
             ),
             readmodel=replace(ReadModelSettings(), dir=tmp_path / "readmodel"),
         )
-        await ensure_topics(embedded.address, topics_of(settings.kafka).facts(), 1)
+        kept = [replace(it, retention_ms=None) for it in topics_of(settings.kafka).facts()]
+        await ensure_topics(embedded.address, kept, 1)  # records of long ago stay
         broker = Broker(embedded.address)
         async with AIOKafkaProducer(bootstrap_servers=embedded.address) as producer:
             yield Log(settings, broker, producer)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stepwell.schemas import codec
+from stepwell.schemas.cloudevents import encode
 from stepwell.schemas.commands import (
     EventReceived,
     RestartRequested,
@@ -31,6 +33,7 @@ from stepwell.streams.replay.asking import (
 from stepwell.streams.replay.errors import InvalidReplay, OutOfBounds, PlaceNotFound
 from stepwell.streams.replay.plan import Progress, Result, Ticket
 from stepwell.streams.testing import WorkflowTest
+from tests.kafka.conditions import eventually
 from tests.replay.conftest import MINUTE_MS, START_MS, Log, put
 from tests.replay.flows import Note
 
@@ -78,18 +81,46 @@ async def test_a_plan_counts_what_is_read_and_changes_nothing(log: Log) -> None:
     assert not (log.settings.worker.data_dir / "replays").exists()
 
 
-async def test_aborted_records_and_markers_are_not_counted(log: Log) -> None:
-    await log.publish(note(0))
-    options = {"bootstrap_servers": log.settings.kafka.bootstrap, "transactional_id": "t"}
-    async with AIOKafkaProducer(**options) as producer:
-        await producer.begin_transaction()
-        await producer.send_and_wait(log.topics.events, b"aborted", partition=0)
-        await producer.abort_transaction()
-    await log.publish(note(1))
+async def test_what_compaction_took_aborted_records_and_markers_are_not_counted(log: Log) -> None:
+    await compact_events(log)
+    await log.publish(*(note(number) for number in range(6)))  # two of each of three subjects
+    await transact(log, note(6), START_MS + 6 * MINUTE_MS, commit=True)  # of the first subject
+    await transact(log, note(7), START_MS + 7 * MINUTE_MS, commit=False)
+    await log.publish(note(8), at_ms=START_MS + 8 * MINUTE_MS)  # its segment stays open
+
+    async def is_compacted() -> bool:
+        there = await log.broker.records(log.topics.events, 1)
+        return {4, 5, 6, 10} == {it.offset for it in there} - {8}
+
+    await eventually(is_compacted, "compaction")
     plan = await plan_replay(log.settings, EARLIEST)
     (found,) = plan.ranges
-    assert (found.first, found.last, found.records) == (0, 3, 2)
-    assert (plan.instances, plan.unreadable) == (2, 0)
+    assert (found.first, found.last, found.records, found.matched) == (0, 10, 4, 4)
+    assert (plan.instances, plan.unreadable) == (4, 0)
+    assert (await execute(log, plan.ticket)).done == 4
+    between = Request(Start(Origin.OFFSET, 1), until=Until(offset=5), execute=True)
+    assert (await plan_replay(log.settings, between)).records == 1
+    nothing = Request(Start(Origin.OFFSET, 7), until=Until(offset=10), execute=True)
+    assert (await plan_replay(log.settings, nothing)).records == 0
+
+
+async def compact_events(log: Log) -> None:
+    """Only the last event of each subject is kept from now on."""
+    configs = {"cleanup.policy": "compact", "segment.ms": "50", "min.cleanable.dirty.ratio": "0.01"}
+    topic = ConfigResource(ConfigResourceType.TOPIC, log.topics.events, configs=configs)
+    await (await log.broker.admin()).alter_configs([topic])
+
+
+async def transact(log: Log, event: CloudEvent, at_ms: int, *, commit: bool) -> None:
+    """Append an event in a transaction, whose end takes an offset too."""
+    options = {"bootstrap_servers": log.settings.kafka.bootstrap, "transactional_id": event.id}
+    key, value, headers = encode(event)
+    async with AIOKafkaProducer(**options) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(
+            log.topics.events, value, key, partition=0, headers=headers, timestamp_ms=at_ms
+        )
+        await (producer.commit_transaction if commit else producer.abort_transaction)()
 
 
 async def test_records_that_are_no_events_or_have_no_instance_are_counted_apart(log: Log) -> None:

@@ -112,7 +112,9 @@ class World:
         elif chance < 0.06:
             zombies = [w for w in self.workers if self.newest(w.partition) is not w]
             if zombies:
-                self._remove(zombies[0])  # it notices, or dies
+                if random.random() < 0.5:
+                    zombies[0].release()  # it notices; what it had still to write is written
+                self._remove(zombies[0])
         elif chance < 0.09:
             self.now_ms = max(self.now_ms, worker.next_ms())
             worker.ring()
