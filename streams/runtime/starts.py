@@ -63,7 +63,9 @@ class Starts:
         if self._is_suspect(live):
             live.suspected[key] = None
             start = partial(self._start_suspect, live, step)
-            self._around.isolation.enter((id(live), key), start, self._around.clock())
+            deaths = known.lost if (known := live.state.steps.get(key)) else 0
+            now_ms = self._around.clock()
+            self._around.isolation.enter((id(live), key), start, now_ms, deaths)
         elif self._has_place(live):
             self._run(live, step)
 

@@ -49,13 +49,18 @@ class Single(Workflow, name="single"):
 
 
 class Changing(Workflow, name="changing"):
+    """Its first step is called differently in a later release."""
+
     async def run(self, event: WorkflowEvent[Any], step: Step) -> None:
-        await step.sleep(os.environ["STEPWELL_TEST_STEP"], "1 second")
-        await step.sleep("nap", "1 day")
+        await step.do(os.environ["STEPWELL_TEST_STEP"], str, 1)
+        await step.do("hang", forever)
 
 
-class Gone(Sleeper, name="gone"):
-    """One that a later release does not carry any more."""
+class Gone(Workflow, name="gone"):
+    """A later release does not carry it any more."""
+
+    async def run(self, event: WorkflowEvent[Any], step: Step) -> None:
+        await step.do("hang", forever)
 
 
 @asynccontextmanager

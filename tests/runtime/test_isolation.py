@@ -145,6 +145,25 @@ def test_the_first_suspect_runs_alone_and_each_that_survives_lets_one_more_run()
     assert suspects.started[3:] == [(3, False), (4, False)]
 
 
+def test_who_was_alone_when_a_worker_died_lets_others_go_first() -> None:
+    isolation, started = Isolation(), []
+    for number, deaths in enumerate((2, 1, 0, 0)):
+        start = partial(lambda number, _is_alone: started.append(number), number)
+        isolation.enter(number, start, 0, deaths)
+    assert started == [2]
+    for number in (2, 3, 1):
+        isolation.leave(number, now_ms=10)
+    assert started == [2, 3, 1, 0]
+
+
+def test_the_only_suspect_need_not_wait_for_others() -> None:
+    isolation, started = Isolation(), []
+    isolation.enter("it", started.append, 0, 2)
+    assert started == []
+    isolation.tick(now_ms=1_000)
+    assert started == [True]
+
+
 def test_a_slow_suspect_holds_the_others_up_for_a_minute_only() -> None:
     suspects = Suspects(3)
     suspects.isolation.tick(now_ms=ISOLATED_MS_MAX)
