@@ -12,7 +12,7 @@ from tests.deadletters.test_with_a_worker import (
     test_letters_without_key_and_with_all_bytes_are_found_and_discarded,
     test_what_failed_is_retried_when_its_cause_is_mended,
 )
-from tests.operator.test_service import (
+from tests.operator.test_forgetting import (
     test_a_dry_run_changes_nothing,
     test_without_a_worker_rows_stay_until_one_runs,
 )
