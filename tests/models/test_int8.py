@@ -24,6 +24,8 @@ from stepwell.models.manifest import (
 from stepwell.models.model import Precision, load_model
 from tests.models.tiny import export, write_source
 
+pytestmark = pytest.mark.slow  # calibrates models
+
 WORDS = ["done", "twice", "def", "f(x)", "http", "404", "sha256", "webhook", "search", "hit", "c++"]
 
 

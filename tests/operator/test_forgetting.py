@@ -11,6 +11,8 @@ from stepwell.streams.operator.forgetting.service import forget_subject, plan_fo
 from stepwell.streams.operator.queries import list_instances
 from stepwell.streams.views import LetterQuery
 
+pytestmark = pytest.mark.slow  # a broker and a worker for each: seconds
+
 SUBJECT = "order-7"
 
 

@@ -37,6 +37,8 @@ from tests.kafka.conditions import eventually
 from tests.replay.conftest import MINUTE_MS, START_MS, Log, put
 from tests.replay.flows import Note
 
+pytestmark = pytest.mark.slow  # a broker and a worker for each: seconds
+
 EARLIEST = Request(Start(Origin.EARLIEST))
 
 
