@@ -6,13 +6,26 @@ It must start fast: whatever is slow to import is imported by the command that n
 import logging
 import sys
 
+from stepwell.streams.cli.commands import App, installed_app
+from stepwell.streams.cli.invocation import Invocation
 from stepwell.streams.cli.root import cli
 
 
 def main() -> None:
     """The entry point of the `stepwell` script."""
     _quiet_libraries()
-    cli(prog_name="stepwell")
+    cli(prog_name="stepwell", obj=Invocation(app=_app))
+
+
+def _app() -> App:
+    """The real one. What it has to warn of goes to stderr: stdout is for the answer."""
+    import structlog
+
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    return installed_app()
 
 
 def _quiet_libraries() -> None:

@@ -52,8 +52,8 @@ def _serve(invocation: Invocation, choose: Callable[[App], Run]) -> None:
     if invocation.json:
         invocation.flags["log.format"] = "json"
     settings = invocation.settings(warn=False)  # servers log their warnings
-    configure_logs(settings.log)
     run = choose(invocation.app())
+    configure_logs(settings.log)
     # Thousands of live instances make a full collection long, and it finds hardly anything.
     gc.set_threshold(GC_AFTER, 20, 100)
     if signal.SIGINT in asyncio.run(until_signalled(run, settings)):

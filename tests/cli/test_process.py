@@ -85,3 +85,17 @@ def test_the_second_signal_ends_a_server_that_does_not_stop(tmp_path, number, ex
     process.send_signal(number)
     process.communicate()
     assert process.returncode == exit_code
+
+
+def test_what_an_app_warns_of_is_not_part_of_the_answer(tmp_path):
+    code = """
+from stepwell.streams import cli
+import structlog
+cli._app()
+structlog.get_logger().warning("be warned")
+structlog.get_logger().info("by the way")
+"""
+    output, errors = start(code, cwd=tmp_path).communicate()
+    assert output == ""
+    assert "be warned" in errors
+    assert "by the way" not in errors
