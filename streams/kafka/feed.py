@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from stepwell.streams.errors import BrokerUnavailable
+from stepwell.streams.kafka.onlooker import POLL_MS, make_onlooker
 from stepwell.streams.kafka.security import Security
-from stepwell.streams.kafka.tail import POLL_MS
 
 ROWS_MAX = 500
 """So many records are given out together."""
@@ -89,15 +89,7 @@ async def open_feed(
     bootstrap: str, topic: str, *, security: Security | None = None
 ) -> AsyncIterator[Feed]:
     """A feed of the topic, to be told where to begin; raises `BrokerUnavailable`."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=POLL_MS,
-        **(security or Security()).client_options(),
-    )
+    consumer = make_onlooker(bootstrap, security=security, reset="none")
     try:
         try:
             await consumer.start()

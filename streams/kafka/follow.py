@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stepwell.streams.errors import BrokerUnavailable
+from stepwell.streams.kafka.onlooker import POLL_MS, make_onlooker
 from stepwell.streams.kafka.security import Security
-from stepwell.streams.kafka.tail import POLL_MS
 
 
 async def follow(
@@ -23,15 +23,7 @@ async def follow(
 
     Raises `BrokerUnavailable`; may be cancelled at any time.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=POLL_MS,
-        **(security or Security()).client_options(),
-    )
+    consumer = make_onlooker(bootstrap, security=security, reset="earliest")
     tp = TopicPartition(topic, partition)
     try:
         await consumer.start()

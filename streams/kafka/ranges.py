@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.partitioner import DefaultPartitioner
 
 from stepwell.streams.errors import BrokerUnavailable
+from stepwell.streams.kafka.onlooker import make_onlooker
 from stepwell.streams.kafka.security import Security
 
-FETCH_WAIT_MS = 50
 POLL_MS = 1000
 """A poll returns sooner when there is something."""
 
@@ -99,15 +99,7 @@ class LogReader:
 async def open_log(bootstrap: str, security: Security | None = None) -> AsyncIterator[LogReader]:
     """A reader; within, every failure of Kafka is raised as `BrokerUnavailable`."""
     options = (security or Security()).client_options()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        **options,
-    )
+    consumer = make_onlooker(bootstrap, security=security, reset="none")
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **options)
     try:
         await consumer.start()

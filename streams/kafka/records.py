@@ -9,9 +9,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from stepwell.streams.errors import BrokerUnavailable, TopicMismatch
 from stepwell.streams.kafka.errors import RecordTooLarge
+from stepwell.streams.kafka.onlooker import POLL_MS, make_onlooker
 from stepwell.streams.kafka.publisher import Position
 from stepwell.streams.kafka.security import Security
-from stepwell.streams.kafka.tail import POLL_MS
 
 TIMEOUT_MS = 10_000
 RECORD_BYTES_MAX = 2 * 1024 * 1024
@@ -31,15 +31,7 @@ async def open_reader(
     bootstrap: str, topic: str, *, security: Security | None = None
 ) -> AsyncIterator[Read]:
     """Reads single records of a topic; connects at once, raises `BrokerUnavailable`."""
-    consumer = AIOKafkaConsumer(
-        topic,
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        fetch_max_wait_ms=POLL_MS,
-        **(security or Security()).client_options(),
-    )
+    consumer = make_onlooker(bootstrap, topic, security=security)
 
     reading, ends = asyncio.Lock(), dict[TopicPartition, int]()
 

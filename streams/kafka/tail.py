@@ -6,9 +6,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from stepwell.streams.errors import BrokerUnavailable
+from stepwell.streams.kafka.onlooker import POLL_MS, make_onlooker
 from stepwell.streams.kafka.security import Security
-
-POLL_MS = 50
 
 
 async def read_tail(
@@ -23,15 +22,7 @@ async def read_tail(
 
     Raises `BrokerUnavailable`; may be cancelled at any time.
     """
-    consumer = AIOKafkaConsumer(
-        topic,
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        fetch_max_wait_ms=POLL_MS,
-        **(security or Security()).client_options(),
-    )
+    consumer = make_onlooker(bootstrap, topic, security=security)
     try:
         await consumer.start()
         await _visit_tail(consumer, visit, count_max)
