@@ -102,6 +102,8 @@ class SafeApp(faust.App):
         """Finish with all partitions: stop, tell, commit. Raises `RevokeTimedOut`."""
         consumer = self.consumer
         async with self._giving_up:
+            if consumer.lease_lapsed:
+                self.producer.abandon("no heartbeat was answered in time")
             await self.tables.recovery.cancel()
             await consumer.stop_delivery()
             self.flow_control.suspend()

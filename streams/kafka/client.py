@@ -98,6 +98,7 @@ class ClientConsumer(Consumer):
             bootstrap = self.app.config.bootstrap
             raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}") from error
         self._watch_heartbeats(self._kafka._coordinator)
+        self.app.producer.hold_while(lambda: self.lease_lapsed)
 
     async def on_stop(self) -> None:
         """Leave the group and disconnect. Offsets were committed when the app gave up."""
@@ -123,11 +124,18 @@ class ClientConsumer(Consumer):
         start = self.loop.time() if since is None else since
         self._lease_until = start + self.app.conf.broker_session_timeout
         self._renewed.set()
+        if self.lease_holds:
+            self.app.producer.release()
 
     @property
     def lease_holds(self) -> bool:
         """Whether this worker is still the owner for sure: it was not frozen or cut off."""
         return self.loop.time() < self._lease_until
+
+    @property
+    def lease_lapsed(self) -> bool:
+        """Whether this worker was in the group, and may have been taken out of it unawares."""
+        return self._lease_until > 0 and not self.lease_holds
 
     async def lease_renewed(self) -> None:
         """Wait for the next sign that this worker is in the group."""

@@ -69,6 +69,8 @@ class StrictProducer(driver.Producer):
         self._unsettled: dict[_Batch, None] = {}
         self._listeners: dict[str, OnAcknowledged] = {}
         self._crashing: asyncio.Future[None] | None = None
+        self._held: Callable[[], bool] = lambda: False
+        self._released = asyncio.Event()
         self.on_acknowledged: Callable[[str, float], None] | None = None
         """Told (topic, seconds since its first record) of each acknowledged batch, for metrics."""
 
@@ -103,6 +105,44 @@ class StrictProducer(driver.Producer):
             await asyncio.wait([batch.batch.future for batch in self._unsettled])
         if self.failure is not None:
             raise self.failure
+
+    # -- holding back: a frozen worker wakes up with records that are not its to write any more
+
+    def hold_while(self, held: Callable[[], bool]) -> None:
+        """Send nothing while `held()` is true; call `release` when it is not any more."""
+        self._held = held
+
+    def release(self) -> None:
+        """Send what was held back."""
+        self._released.set()
+        accumulator = self._ensure_producer()._message_accumulator
+        if not accumulator._waiter_future.done():
+            accumulator._waiter_future.set_result(None)
+
+    def abandon(self, reason: str) -> None:
+        """Never send what the broker has not acknowledged; if there is such, the worker ends."""
+        for batch in self._unsettled:
+            self._fail(batch.batch.tp, reason)
+            return
+
+    def _guard_sender(self) -> None:
+        producer = self._ensure_producer()
+        accumulator, sender = producer._message_accumulator, producer._sender
+        drain, send = accumulator.drain_by_nodes, sender._send_produce_req
+
+        def drain_unless_held(ignore_nodes: Any, muted_partitions: Any = frozenset()) -> Any:
+            muted = frozenset(accumulator._batches) if self._held() else muted_partitions
+            return drain(ignore_nodes, muted)
+
+        async def send_unless_held(node_id: int, batches: Any) -> None:
+            while self._held() and self.failure is None:
+                self._released.clear()
+                await self._released.wait()
+            if self.failure is None:
+                await send(node_id, batches)
+
+        accumulator.drain_by_nodes = drain_unless_held
+        sender._send_produce_req = send_unless_held
 
     @property
     def has_room(self) -> bool:
@@ -256,6 +296,7 @@ class StrictProducer(driver.Producer):
             # Whoever waits for any of the other batches must not wait any longer.
             accumulator = self._ensure_producer()._message_accumulator
             accumulator.fail_all(KafkaError(str(self.failure)))
+            self._released.set()
 
     @Service.task
     async def _watch_deliveries(self) -> None:
@@ -281,6 +322,7 @@ class StrictProducer(driver.Producer):
         except KafkaConnectionError as error:
             bootstrap = self.app.config.bootstrap
             raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}") from error
+        self._guard_sender()
         await self.prepare(self.app.declared_topics)
 
     async def prepare(self, topics: Mapping[str, int | None]) -> None:

@@ -69,6 +69,13 @@ class Broker:
             consumer.assign([TopicPartition(topic, partition)])
             await consumer.commit({TopicPartition(topic, partition): offset})
 
+    async def abandoned(self, group: str) -> bool:
+        """Whether nobody is left in a group."""
+        admin = await self.admin()
+        (answer,) = await admin.describe_consumer_groups([group])
+        (described,) = answer.to_object()["groups"]
+        return not described["members"]
+
     async def ends(self, topic: str, partitions: int) -> dict[int, int]:
         """The next offset of each partition."""
         async with AIOKafkaConsumer(bootstrap_servers=self.bootstrap) as consumer:

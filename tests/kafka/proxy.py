@@ -23,6 +23,7 @@ class Api(IntEnum):
     OFFSET_COMMIT = 8
     OFFSET_FETCH = 9
     FIND_COORDINATOR = 10
+    HEARTBEAT = 12
 
 
 class Proxy:
