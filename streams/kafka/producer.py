@@ -260,6 +260,8 @@ class StrictProducer(driver.Producer):
         created = accumulator._append_batch(accumulator.create_builder(), TopicPartition(*tp))
         batch = _Batch(created, self.loop.time())
         batch.batch.future.add_done_callback(partial(self._on_settled, batch))
+        # Nobody waits for it: asyncio would log that its failure was not looked at.
+        created._drain_waiter.add_done_callback(lambda drained: drained.exception())
         self._open[tp] = batch
         self._unsettled[batch] = None
         return batch
