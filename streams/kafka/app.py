@@ -102,8 +102,6 @@ class SafeApp(faust.App):
         """Finish with all partitions: stop, tell, commit. Raises `RevokeTimedOut`."""
         consumer = self.consumer
         async with self._giving_up:
-            if consumer.lease_lapsed:
-                self.producer.abandon("no heartbeat was answered in time")
             await self.tables.recovery.cancel()
             await consumer.stop_delivery()
             self.flow_control.suspend()
@@ -113,8 +111,12 @@ class SafeApp(faust.App):
             owned = consumer.owned
             for callback in self._revoked_callbacks if owned else ():
                 await self._bounded(callback(owned), "an on_revoked callback")
+            # A frozen worker wakes up: what it had not sent is not its to write any more.
+            late = consumer.lease_lapsed
+            withdrawn = self.producer.withdraw("no heartbeat was answered in time") if late else ()
             await self._bounded(consumer.commit(), "the final commit")
             consumer.own(())
+            self.tables.forget(withdrawn)
 
     async def _bounded(self, awaitable: Awaitable[object], what: str) -> None:
         timeout_ms = self.config.revoke_timeout_ms

@@ -32,6 +32,7 @@ class StrictConsumer(ClientConsumer):
         self._queue_high: int = self.app.conf.stream_buffer_maxsize
         self._owned: frozenset[int] = frozenset()
         self._commit_lock = asyncio.Lock()
+        self._withdrawals_before = 0
         self._pump: asyncio.Future[None] | None = None
         self.held_back: set[str] = set()
         """Topics that are not fetched from because their agent is behind."""
@@ -63,6 +64,7 @@ class StrictConsumer(ClientConsumer):
         """Hand out records of these partitions, from these positions on."""
         self._frontiers = {tp: Frontier() for tp in positions}
         self._committed = dict(positions)
+        self._withdrawals_before = self.app.producer.withdrawals
         self._in_hand.clear()
         self.held_back.clear()
         self.resume_partitions(positions)
@@ -165,6 +167,8 @@ class StrictConsumer(ClientConsumer):
                 return False
             try:
                 await self.app.producer.flush()
+                if self.app.producer.withdrawals != self._withdrawals_before:
+                    return False  # effects of these offsets were taken back
                 await self._commit(offsets)
             except DeliveryFailed:
                 return False  # the producer ends the worker

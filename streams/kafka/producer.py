@@ -21,8 +21,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, FutureMessage, HeadersArg, RecordMetadata
 from mode import Service
 
-from stepwell.streams.errors import BrokerUnavailable, TopicMismatch
-from stepwell.streams.kafka.errors import DeliveryFailed, RecordTooLarge
+from stepwell.streams.errors import BrokerUnavailable, StepwellError, TopicMismatch
+from stepwell.streams.kafka.errors import DeliveryFailed, NotOwner, RecordTooLarge
+from stepwell.streams.kafka.gate import SendGate
 
 if TYPE_CHECKING:
     from stepwell.streams.kafka.app import SafeApp
@@ -69,8 +70,9 @@ class StrictProducer(driver.Producer):
         self._unsettled: dict[_Batch, None] = {}
         self._listeners: dict[str, OnAcknowledged] = {}
         self._crashing: asyncio.Future[None] | None = None
-        self._held: Callable[[], bool] = lambda: False
-        self._released = asyncio.Event()
+        self._gate: SendGate | None = None
+        self.withdrawals = 0
+        """How often records were taken back. What they stand for must not be committed."""
         self.on_acknowledged: Callable[[str, float], None] | None = None
         """Told (topic, seconds since its first record) of each acknowledged batch, for metrics."""
 
@@ -106,43 +108,30 @@ class StrictProducer(driver.Producer):
         if self.failure is not None:
             raise self.failure
 
-    # -- holding back: a frozen worker wakes up with records that are not its to write any more
+    # -- holding back
 
-    def hold_while(self, held: Callable[[], bool]) -> None:
-        """Send nothing while `held()` is true; call `release` when it is not any more."""
-        self._held = held
+    def hold_while(self, is_held: Callable[[], bool]) -> None:
+        """Send nothing while that is true; call `release` when it is not any more."""
+        assert self._gate is not None, "the producer is not started"
+        self._gate.is_held = is_held
 
     def release(self) -> None:
         """Send what was held back."""
-        self._released.set()
-        accumulator = self._ensure_producer()._message_accumulator
-        if not accumulator._waiter_future.done():
-            accumulator._waiter_future.set_result(None)
+        if self._gate is not None:
+            self._gate.open()
 
-    def abandon(self, reason: str) -> None:
-        """Never send what the broker has not acknowledged; if there is such, the worker ends."""
-        for batch in self._unsettled:
-            self._fail(batch.batch.tp, reason)
-            return
+    def withdraw(self, reason: str) -> set[TopicPartition]:
+        """Take back what was held back: it is never sent. The partitions that it was for.
 
-    def _guard_sender(self) -> None:
-        producer = self._ensure_producer()
-        accumulator, sender = producer._message_accumulator, producer._sender
-        drain, send = accumulator.drain_by_nodes, sender._send_produce_req
-
-        def drain_unless_held(ignore_nodes: Any, muted_partitions: Any = frozenset()) -> Any:
-            muted = frozenset(accumulator._batches) if self._held() else muted_partitions
-            return drain(ignore_nodes, muted)
-
-        async def send_unless_held(node_id: int, batches: Any) -> None:
-            while self._held() and self.failure is None:
-                self._released.clear()
-                await self._released.wait()
-            if self.failure is None:
-                await send(node_id, batches)
-
-        accumulator.drain_by_nodes = drain_unless_held
-        sender._send_produce_req = send_unless_held
+        What the broker may have got already cannot be taken back: then the worker ends.
+        """
+        assert self._gate is not None, "the producer is not started"
+        past_recall = self._gate.past_recall()
+        if past_recall is not None:
+            self._fail(past_recall, reason)
+            return set()
+        self.withdrawals += 1
+        return self._gate.withdraw(reason)
 
     @property
     def has_room(self) -> bool:
@@ -260,8 +249,6 @@ class StrictProducer(driver.Producer):
         created = accumulator._append_batch(accumulator.create_builder(), TopicPartition(*tp))
         batch = _Batch(created, self.loop.time())
         batch.batch.future.add_done_callback(partial(self._on_settled, batch))
-        # Nobody waits for it: asyncio would log that its failure was not looked at.
-        created._drain_waiter.add_done_callback(lambda drained: drained.exception())
         self._open[tp] = batch
         self._unsettled[batch] = None
         return batch
@@ -273,6 +260,9 @@ class StrictProducer(driver.Producer):
         if self._open.get(tp) is batch:
             del self._open[tp]
         error = result.exception()
+        if isinstance(error, NotOwner):  # withdrawn
+            _fail_all((future for _, future in batch.waiters), error)
+            return
         base = -1 if error is not None else result.result().offset
         if base < 0:  # also a duplicate so old that the broker does not know its offset any more
             self._fail(tp, repr(error) if error is not None else "acknowledged without an offset")
@@ -296,9 +286,8 @@ class StrictProducer(driver.Producer):
             self.failure = DeliveryFailed(tp.topic, tp.partition, reason)
             self._crashing = asyncio.ensure_future(self.crash(self.failure))
             # Whoever waits for any of the other batches must not wait any longer.
-            accumulator = self._ensure_producer()._message_accumulator
-            accumulator.fail_all(KafkaError(str(self.failure)))
-            self._released.set()
+            assert self._gate is not None
+            self._gate.fail_all(KafkaError(str(self.failure)))
 
     @Service.task
     async def _watch_deliveries(self) -> None:
@@ -324,7 +313,7 @@ class StrictProducer(driver.Producer):
         except KafkaConnectionError as error:
             bootstrap = self.app.config.bootstrap
             raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}") from error
-        self._guard_sender()
+        self._gate = SendGate(self._ensure_producer())
         await self.prepare(self.app.declared_topics)
 
     async def prepare(self, topics: Mapping[str, int | None]) -> None:
@@ -356,7 +345,7 @@ class StrictProducer(driver.Producer):
         await asyncio.wait_for(super().on_stop(), CLOSE_TIMEOUT_S)
 
 
-def _fail_all(futures: Iterable["asyncio.Future[int]"], error: DeliveryFailed | None) -> None:
+def _fail_all(futures: Iterable["asyncio.Future[int]"], error: StepwellError | None) -> None:
     for future in futures:
         if not future.done() and error is not None:
             future.set_exception(error)

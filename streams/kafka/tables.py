@@ -1,7 +1,7 @@
 """Tables of raw rows, and the manager that recovers them after each rebalance."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from faust.tables import TableManager
@@ -124,6 +124,12 @@ class RowTableManager(TableManager):
     def by_changelog(self, topic: str) -> RowTable:
         """The table of a changelog topic."""
         return cast(RowTable, self._changelogs[topic])
+
+    def forget(self, changelogs: Iterable[tuple[str, int]]) -> None:
+        """Let go of rows whose changelogs lack some of them; recovery reads them anew."""
+        for topic, partition in changelogs:
+            if topic in self._changelogs:
+                self.by_changelog(topic).rows.drop(partition)
 
     async def on_start(self) -> None:
         """Have the changelogs subscribed, without Faust's second of waiting."""
