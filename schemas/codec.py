@@ -18,6 +18,7 @@ from stepwell.schemas.parts import (
     Retention,
     Rollback,
     Schedule,
+    Trace,
 )
 from stepwell.schemas.values import dumps, has_tags, revive
 
@@ -35,6 +36,7 @@ _PARTS: dict[str, type[Any]] = {
     "retention": Retention,
     "rollback": Rollback,
     "schedule": Schedule,
+    "trace": Trace,
 }
 _PARTS_OF = {cls: tuple(_PARTS.keys() & names) for cls, names in _FIELDS.items()}
 

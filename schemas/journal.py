@@ -21,6 +21,7 @@ from stepwell.schemas.parts import (
     Retention,
     Rollback,
     Schedule,
+    Trace,
 )
 
 OWNER_KEY = b"@owner"
@@ -58,6 +59,7 @@ class InstanceCreated:
     debounce_ms: int = 0
     """Above 0: it starts so long after the last such record, with the parameters of that one."""
     replay: Replay | None = None
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)

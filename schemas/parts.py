@@ -37,6 +37,19 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Where in a distributed trace an instance was created: two headers of W3C Trace Context."""
+
+    traceparent: str
+    tracestate: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """By which the trace is found where traces are kept."""
+        return self.traceparent.partition("-")[2].partition("-")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Parent:
     """The child step of another instance that started this one, and waits for it or not."""
 

@@ -42,7 +42,9 @@ async def embed_content(settings: Settings) -> AsyncIterator[Workflows]:
         bindings = Bindings(embedder, batched, source_of(settings, github), stored_under)
         reindexing = reindex.Bindings(blob_store(settings), targets, github)
         workflows = Workflows(
-            [(EmbedContent, bindings), (reindex.ReindexDocuments, reindexing)], measure=measure
+            [(EmbedContent, bindings), (reindex.ReindexDocuments, reindexing)],
+            measure=measure,
+            trace=batched.trace,
         )
         if mappings := mappings_of(settings):
             workflows.add(embed_documents(mappings), bindings)

@@ -3,19 +3,23 @@
 StepwellError
 ├── ConfigurationError      a setting is wrong: which, where from, what is allowed (exit 2)
 ├── BrokerUnavailable       Kafka did not answer in time (exit 5)
+├── CommandTimedOut         a command of the command line took longer than it may (exit 5)
 ├── TopicMismatch           a topic exists with other facts than we need (exit 4)
 ├── RowCorrupt              a table row cannot be read: newer release, or damage
 ├── InstanceError           an instance cannot do what was asked: "(code) message" (exit 4)
 │   ├── InvalidInstanceId       (exit 2)
 │   ├── InvalidRequest          another part of the request breaks a rule (exit 2)
 │   ├── InstanceNotFound        (exit 3)
+│   ├── StepNotFound            (exit 3)
 │   ├── InstanceExists
 │   ├── CannotTerminate         it has ended already
 │   ├── CannotRestart           it has no such step
-│   └── CannotReceive           it has ended already
+│   ├── CannotReceive           it has ended already
+│   └── BulkChanged             other instances match than were looked at
 ├── LetterError             what was asked of dead letters cannot be done
 │   ├── LetterNotFound          (exit 3)
 │   └── LetterRefused           (exit 4)
+├── ReplayError             what was asked of a replay cannot be done; see `replay/errors.py`
 ├── ReadModelUnavailable    the file of a read model cannot be used (exit 5)
 ├── IndexUnavailable        the vector index did not answer in time (exit 5)
 └── IndexSchemaMismatch     the collection exists with another shape (exit 4)
@@ -32,6 +36,7 @@ class ConfigurationError(StepwellError):
     """A setting is wrong."""
 
     exit_code = 2
+    next_step = "stepwell config reference"
 
 
 class BrokerUnavailable(StepwellError):
@@ -40,14 +45,28 @@ class BrokerUnavailable(StepwellError):
     exit_code = 5
 
 
+class CommandTimedOut(StepwellError):
+    """A command took longer than its caller allows; what it asked for may be done all the same."""
+
+    exit_code = 5
+
+
 class TopicMismatch(StepwellError):
     """A topic exists with other facts than Stepwell needs."""
 
     exit_code = 4
+    next_step = "stepwell doctor"
 
 
 class RowCorrupt(StepwellError):
     """A table row cannot be read: a newer release wrote it, or it is damaged."""
+
+
+class ReplayError(StepwellError):
+    """What was asked of a replay cannot be done; `next_step` is what to try instead."""
+
+    code = "replay.error"
+    next_step = "stepwell replay --help"
 
 
 class ReadModelUnavailable(StepwellError):
@@ -66,6 +85,7 @@ class IndexSchemaMismatch(StepwellError):
     """The collection exists with another shape."""
 
     exit_code = 4
+    next_step = "stepwell index list"
 
 
 class InstanceError(StepwellError):
@@ -83,6 +103,7 @@ class InvalidInstanceId(InstanceError):
 
     exit_code = 2
     code = "instance.invalid_id"
+    next_step = "stepwell instances list"
 
 
 class InvalidRequest(InstanceError):
@@ -99,28 +120,45 @@ class InstanceNotFound(InstanceError):
     code = "instance.not_found"
 
 
+class StepNotFound(InstanceError):
+    """The instance has no such step in its present run."""
+
+    exit_code = 3
+    code = "instance.step_not_found"
+
+
 class InstanceExists(InstanceError):
     """The id is taken."""
 
     code = "instance.already_exists"
+    next_step = "stepwell instances describe ID"
 
 
 class CannotTerminate(InstanceError):
     """It has ended already."""
 
     code = "instance.cannot_terminate"
+    next_step = "stepwell instances describe ID"
 
 
 class CannotRestart(InstanceError):
     """It has no such step to restart from."""
 
     code = "instance.cannot_restart"
+    next_step = "stepwell instances describe ID"
 
 
 class CannotReceive(InstanceError):
     """It has ended, and takes no events any more."""
 
     code = "instance.cannot_receive"
+    next_step = "stepwell instances describe ID"
+
+
+class BulkChanged(InstanceError):
+    """Other instances match now than those that were looked at before."""
+
+    code = "bulk.changed"
 
 
 class LetterError(StepwellError):

@@ -11,6 +11,8 @@ class InstanceFilters:
 
     workflow: str | None = None
     status: str | None = None
+    statuses: tuple[str, ...] = ()
+    """Any of them; none: whatever it is."""
     created_from_ms: int | None = None
     created_before_ms: int | None = None
     id_prefix: str | None = None
@@ -56,3 +58,47 @@ class WorkflowView:
 
     name: str
     counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StepStatistics:
+    """How a step of a workflow went in some of its instances; all of its occurrences together."""
+
+    name: str
+    kind: str
+    count: int
+    """How often it has ended, or is under way."""
+    complete: int
+    failed: int
+    attempts: int
+    """All of them together."""
+    p50_ms: int | None
+    """From the beginning of its first attempt to its end, waiting for retries included."""
+    p95_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowStatistics:
+    """How a workflow goes: its instances by status, and the steps of the newest of them."""
+
+    workflow: str
+    counts: dict[str, int]
+    sampled: int
+    """The statistics of steps are those of so many instances, the newest ones."""
+    steps: tuple[StepStatistics, ...]
+    p50_ms: int | None = None
+    """From creation to completion, of those of them that are complete."""
+    p95_ms: int | None = None
+
+    @property
+    def total(self) -> int:
+        """How many instances there are."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How many instances are in which status, and when something happened to one last."""
+
+    counts: dict[str, int]
+    last_ms: int | None

@@ -90,6 +90,10 @@ class VectorIndex(Protocol):
         """
         ...
 
+    async def find(self, key: str) -> Embedded | None:
+        """The document of this key with its vector; None when it is not stored."""
+        ...
+
     async def count(self) -> int:
         """How many documents are stored; removed ones do not count."""
         ...

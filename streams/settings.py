@@ -154,6 +154,9 @@ class GatewaySettings:
         int, Field(ge=0, le=1000), "Most CloudEvents in one batch over HTTP; 0 refuses batches"
     ] = 0
     token: Annotated[SecretStr | None, "Bearer token for everything but webhooks and health"] = None
+    read_token: Annotated[
+        SecretStr | None, "Bearer token of those who may look at everything and change nothing"
+    ] = None
     max_body_bytes: Annotated[
         int, Field(ge=1, le=100 * 1024 * 1024), "Longest body that is taken; GitHub's limit"
     ] = 25 * 1024 * 1024
@@ -275,6 +278,19 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TracingSettings:
+    """Traces by OpenTelemetry; needs the extra `stepwell[otel]`.
+
+    All else is said by its own variables, such as OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS
+    and OTEL_RESOURCE_ATTRIBUTES.
+    """
+
+    endpoint: Annotated[
+        ApiUrl | None, "Collector of traces, by OTLP over HTTP: http://127.0.0.1:4318; else off"
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What a process says on stderr."""
 
@@ -295,6 +311,7 @@ class Settings:
     blobs: BlobSettings = field(default_factory=BlobSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
     log: LogSettings = field(default_factory=LogSettings)
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Where a value came from, by its path (`kafka.bootstrap`); defaults are not listed."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from stepwell.schemas.events import Json
-from stepwell.schemas.parts import ErrorInfo, Replay
+from stepwell.schemas.parts import ErrorInfo, Origin, Replay, Schedule
+from stepwell.streams.stretches import AttemptView, SpanView
 
 REDACTED = "[redacted]"
 """Stands for the result of a sensitive step, everywhere but in the workflow itself."""
@@ -52,6 +53,8 @@ class StepView:
     match: dict[str, Json] = field(default_factory=dict)
     child: str | None = None
     """The instance that a child step started: `workflow/instance`."""
+    attempts_made: tuple[AttemptView, ...] = ()
+    """Those that are recorded, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,16 @@ class InstanceDetails:
     parent: str | None = None
     """The instance whose child this is: `workflow/instance`."""
     children: tuple[str, ...] = ()
+    trace_id: str | None = None
+    """The distributed trace in which it was created."""
     replay: Replay | None = None
     """The replay that made it, and the instance that it repeats."""
+    origin: Origin | None = None
+    """The event that created it, and where that lies."""
+    schedule: Schedule | None = None
+    """The cron expression that created it, and the time that was meant."""
+    spans: tuple[SpanView, ...] = ()
+    """When it was queued or paused."""
 
 
 @dataclass(frozen=True, slots=True)

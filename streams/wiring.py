@@ -1,9 +1,10 @@
 """What the settings mean for each room: its configuration, and the objects behind its ports."""
 
 import importlib
+import socket
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from stepwell.streams.kafka.app import KafkaAppConfig
 from stepwell.streams.kafka.security import Security
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.settings import KafkaSettings, Settings
+from stepwell.streams.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from stepwell.models import Embedder
@@ -127,6 +129,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         host=own.host,
         port=own.port,
         token=own.token.get_secret_value() if own.token else None,
+        read_token=own.read_token.get_secret_value() if own.read_token else None,
         sources=SourcesConfig(
             github_secrets=_plain(own.github_secrets),
             standard_secrets=_plain(own.standard_secrets),
@@ -141,6 +144,26 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         ),
         append_timeout_ms=own.append_timeout_ms,
     )
+
+
+@asynccontextmanager
+async def open_tracing(settings: Settings, name: str) -> AsyncIterator[Tracing]:
+    """Traces of this process to the collector of the settings, if there is one."""
+    endpoint = settings.tracing.endpoint
+    if endpoint is None:
+        yield NO_TRACING
+        return
+    try:
+        from stepwell.streams.tracing import Service, exporting
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"tracing.endpoint ({settings.origin('tracing.endpoint')}) needs OpenTelemetry: "
+            "pip install 'stepwell[otel]'"
+        ) from error
+    instance = settings.worker.instance_id or socket.gethostname()
+    service = Service(f"stepwell-{name}", instance, settings.kafka.app_id)
+    async with exporting(endpoint, service) as tracing:
+        yield tracing
 
 
 def _plain(secrets: Iterable[SecretStr]) -> tuple[str, ...]:

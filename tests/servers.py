@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -52,10 +52,13 @@ def running(kind: str) -> Iterator[dict[str, Any]]:
 def start(kind: str, name: str) -> dict[str, Any]:
     """Start a server by name, or start it again: it keeps its data and its ports."""
     done = _run(kind, "start", "--name", name, "--json")
-    if done.returncode == 0:
-        facts: dict[str, Any] = json.loads(done.stdout)
-        return facts
-    reason = f"scripts/{kind} could not start a server: {done.stderr.strip()}"
+    if done.returncode != 0:
+        _missing(f"scripts/{kind} could not start a server: {done.stderr.strip()}")
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
+
+
+def _missing(reason: str) -> NoReturn:
     if os.environ.get("STEPWELL_TEST_REQUIRE") == "all":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
@@ -81,6 +84,29 @@ def running_weaviate() -> Iterator[WeaviateServer]:
         assert url.port
         grpc_port, name, pid = facts["grpc_port"], facts["name"], facts["pid"]
         yield WeaviateServer(url.hostname, url.port, grpc_port, name, pid)
+
+
+class Promtool:
+    """Prometheus's promtool, by `scripts/promtool`, which builds it the first time."""
+
+    def __call__(self, *arguments: str | Path) -> None:
+        """Run it; what it finds fails the test."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """How it ended."""
+        return _run("promtool", *map(str, arguments))
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Promtool:
+    """Skips where it cannot be built, unless the environment says that it must."""
+    program = Promtool()
+    done = program.run("--version")
+    if done.returncode != 0:
+        _missing(f"scripts/promtool: {done.stderr.strip()}")
+    return program
 
 
 @pytest.fixture(scope="session")

@@ -48,11 +48,14 @@ BROAD_EXCEPT_ALLOWED = {
     "streams/agents/route.py": "the edge to user code: a trigger's functions",
     "streams/engine/execution.py": "the edge to user code: what `run` raises is the outcome",
     "streams/engine/errors.py": "the edge to user code: the text of an exception",
+    "streams/operator/replay_desk.py": "the edge to user code: factories of workflows",
+    "streams/operator/replay_threads.py": "the edge of a thread: raised where it is waited for",
     "streams/runtime/attempts.py": "the edges to user code: what a step or a delay raises",
     "streams/runtime/starts.py": "the edge to user code: the key of a limit",
 }
 SLEEP_ALLOWED = {
     "tests/bad_inputs/conftest.py": "a sender that is slow: that is its purpose",
+    "tests/browser/stack.py": "how to wait for a condition of other processes",
     "tests/broker_process.py": "how to wait for a condition of another process",
     "tests/e2e/test_broker_kill.py": "posts and kills at random moments",
     "tests/e2e/test_behaviours.py": "how to wait for a condition of other processes",
@@ -61,6 +64,7 @@ SLEEP_ALLOWED = {
     "tests/e2e/test_reindex.py": "a server that was killed stays away for a while",
     "tests/e2e/test_kill.py": "posts and kills at random moments",
     "tests/engine/test_side_effects.py": "workflow code that sleeps, and is refused for it",
+    "tests/examples/test_pun_site_process.py": "how to wait for a condition of other processes",
     "tests/kafka/conditions.py": "how to wait for a condition",
     "tests/kafka/proxy.py": "delays the answers of a broker: that is its purpose",
     "tests/metrics/conftest.py": "scrapes until something was counted",
@@ -275,7 +279,7 @@ def is_command(words: list[str]) -> bool:
     """Whether the words begin with a command, down to the last level of groups."""
     node: click.Command = cli
     for word in words:
-        if not isinstance(node, click.Group):
+        if not isinstance(node, click.Group) or word.startswith("-"):
             break
         if word not in node.commands:
             return False

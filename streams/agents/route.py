@@ -1,7 +1,7 @@
 """Events to instances: each trigger that matches an event starts an instance, or sends it one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from stepwell.schemas import cloudevents, codec
 from stepwell.schemas.commands import EventReceived
@@ -9,7 +9,7 @@ from stepwell.schemas.dead_letters import Failure
 from stepwell.schemas.errors import EventRejected, RejectReason
 from stepwell.schemas.events import CloudEvent
 from stepwell.schemas.journal import InstanceCreated, InstanceKey
-from stepwell.schemas.parts import Origin
+from stepwell.schemas.parts import Origin, Trace
 from stepwell.streams.agents.records import DeadLetters, RawRecord
 from stepwell.streams.engine.errors import describe_error
 from stepwell.streams.engine.limits import RESULT_BYTES_MAX
@@ -18,11 +18,20 @@ from stepwell.streams.engine.triggers import EventTrigger, MessageTrigger, event
 from stepwell.streams.metrics import Metrics
 from stepwell.streams.runtime.clock import Clock
 from stepwell.streams.runtime.registry import Workflows
+from stepwell.streams.spans import NO_TRACING, Headers, Span, Tracing
 
 DECODE, ROUTE = "decode", "route"
 """The stages: what is wrong with the event itself, and what only a workflow's trigger finds so."""
 TRIGGER_FAILED = "trigger"
 """The reason when code of a trigger raises; the other reasons are `RejectReason`s."""
+
+
+class Append(Protocol):
+    """Appends a record of an instance."""
+
+    def __call__(self, key: bytes, value: bytes, headers: Headers = (), /) -> None:
+        """Under this key."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,9 @@ class Routes:
             *workflows.messages(),
         )
 
-    def of(self, event: CloudEvent, record: RawRecord) -> list[Routed] | Failure:
+    def of(
+        self, event: CloudEvent, record: RawRecord, trace: Trace | None = None
+    ) -> list[Routed] | Failure:
         """Creations first, then what instances are sent; a `Failure` if a trigger cannot say.
 
         Of several triggers that mean the same instance the last one counts.
@@ -53,7 +64,7 @@ class Routes:
         for name, trigger in self._triggers:
             try:
                 if trigger.matches(event):
-                    routed = _routed(name, trigger, event, record)
+                    routed = _routed(name, trigger, event, record, trace)
                     made = created if isinstance(trigger, EventTrigger) else sent
                     made[routed.key] = routed
             except EventRejected as error:
@@ -72,49 +83,64 @@ class Router:
     however many triggers of its workflow match.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last by name
         self,
         workflows: Workflows,
-        append: Callable[[bytes, bytes], None],
+        append: Append,
         dead_letters: DeadLetters,
         metrics: Metrics,
         clock: Clock,
+        *,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._routes = Routes(workflows)
         self._append = append
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._clock = clock
+        self._tracing = tracing
 
     def handle(self, record: RawRecord) -> None:
         """Route one record."""
+        with self._tracing.processing(record) as span:
+            self._route(record, span)
+
+    def _route(self, record: RawRecord, span: Span) -> None:
         try:
             event = cloudevents.decode(record.key, record.value, record.headers)
         except EventRejected as error:
-            self._dead_letters(record, Failure(DECODE, error.reason, error.detail))
+            self._set_aside(record, Failure(DECODE, error.reason, error.detail), span)
             return
         if event is None:
             self._metrics.worker.events_ignored.labels(reason="tombstone").inc()
             return
         self._metrics.worker.observe_event_age(event.time, self._clock() / 1000)
-        routed = self._routes.of(event, record)
+        routed = self._routes.of(event, record, span.trace)
         if isinstance(routed, Failure):
-            self._dead_letters(record, routed)
+            self._set_aside(record, routed, span)
             return
         if not routed:
             self._metrics.worker.events_ignored.labels(reason="no-trigger").inc()
         for each in routed:
-            self._append(each.key.encode(), each.value)
+            self._append(each.key.encode(), each.value, span.headers)
+
+    def _set_aside(self, record: RawRecord, failure: Failure, span: Span) -> None:
+        span.failed(failure.reason, failure.message)
+        self._dead_letters(record, failure)
 
 
 def _routed(
-    workflow: str, trigger: EventTrigger | MessageTrigger, event: CloudEvent, record: RawRecord
+    workflow: str,
+    trigger: EventTrigger | MessageTrigger,
+    event: CloudEvent,
+    record: RawRecord,
+    trace: Trace | None,
 ) -> Routed:
     key = InstanceKey(workflow, trigger.instance_for(event))
     # Times are the record's own, not the clock's: a redelivery makes the same bytes.
     made: InstanceCreated | EventReceived
     if isinstance(trigger, EventTrigger):
-        what, made = "parameters", _created(trigger, event, record)
+        what, made = "parameters", _created(trigger, event, record, trace)
     else:
         event_type = check_event_type(trigger.type or event.type)
         payload, at_ms = trigger.payload(event), record.at_ms
@@ -126,7 +152,9 @@ def _routed(
     return Routed(key, made, value)
 
 
-def _created(trigger: EventTrigger, event: CloudEvent, record: RawRecord) -> InstanceCreated:
+def _created(
+    trigger: EventTrigger, event: CloudEvent, record: RawRecord, trace: Trace | None
+) -> InstanceCreated:
     return InstanceCreated(
         trigger.params(event),
         record.at_ms,
@@ -141,4 +169,5 @@ def _created(trigger: EventTrigger, event: CloudEvent, record: RawRecord) -> Ins
         ),
         lane=trigger.lane,
         debounce_ms=trigger.debounce_ms,
+        trace=trace,
     )

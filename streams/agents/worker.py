@@ -34,6 +34,7 @@ from stepwell.streams.runtime.clock import Clock, system_clock
 from stepwell.streams.runtime.near_limits import NearLimits
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.runtime.surroundings import DEFAULT_RETENTION, Surroundings
+from stepwell.streams.spans import NO_TRACING, Headers, Tracing
 
 TICK_S = 1.0
 LAG_EVERY_S = 2
@@ -59,18 +60,22 @@ class Worker:
         workflows: Workflows,
         metrics: Metrics,
         clock: Clock = system_clock,
+        *,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._topics = topics = config.topics
         self._metrics = metrics
         self._clock = clock
         self._version = version("stepwell")
         self.app = create_app(config.kafka)
-        self._bodies = StepBodies(clock, running_max=config.max_running_steps)
+        self._bodies = StepBodies(clock, running_max=config.max_running_steps, tracing=tracing)
         self._headers = raw_table(self.app, "instances", changelog=topics.instances_changelog)
         self._history = raw_table(self.app, "history", changelog=topics.history_changelog)
         raw_topic(self.app, topics.dead_letters)
         raw_topic(self.app, topics.lifecycle)
-        self._router = Router(workflows, self.append_instance, self._dead_letter, metrics, clock)
+        self._router = Router(
+            workflows, self.append_instance, self._dead_letter, metrics, clock, tracing=tracing
+        )
         around = Surroundings(
             append=self._append,
             append_instance=self.append_instance,
@@ -84,6 +89,7 @@ class Worker:
             gate=Gate(config.max_running_instances, clock, _call_later),
             near_limits=NearLimits(lambda limit: metrics.worker.limits_near.labels(limit).inc()),
             announce=self._announce,
+            tracing=tracing,
             followers=workflows.followers,
             retention=config.retention,
         )
@@ -192,13 +198,13 @@ class Worker:
 
     # A failed delivery of any of these ends the worker; a commit waits for all of them.
 
-    def _append(self, partition: int, key: bytes, value: bytes) -> None:
-        producer = self.app.producer
-        producer.append(self._topics.journal, key=key, value=value, partition=partition)
+    def _append(self, partition: int, key: bytes, value: bytes, headers: Headers = ()) -> None:
+        producer, topic = self.app.producer, self._topics.journal
+        producer.append(topic, key=key, value=value, partition=partition, headers=headers)
 
-    def append_instance(self, key: bytes, value: bytes) -> None:
+    def append_instance(self, key: bytes, value: bytes, headers: Headers = ()) -> None:
         """Append a record of an instance to the journal partition of its key."""
-        self._append(self._partition_of(self._topics.journal, key), key, value)
+        self._append(self._partition_of(self._topics.journal, key), key, value, headers)
 
     def _announce(
         self, key: InstanceKey, status: Status | None, offset: int, record: InstanceRecord

@@ -1,6 +1,5 @@
 """`stepwell instances export` and `stepwell check`: new code against what has happened."""
 
-import asyncio
 from typing import BinaryIO
 
 import click
@@ -8,7 +7,7 @@ import click
 from stepwell.streams.cli.invocation import (
     ExitCode,
     Invocation,
-    common_options,
+    asking_options,
     pass_invocation,
     setting_flag,
 )
@@ -23,7 +22,7 @@ from stepwell.streams.cli.output import print_json, print_table
 @click.option(
     "--output", type=click.File("wb"), default="-", metavar="FILE", help="Instead of stdout."
 )
-@common_options
+@asking_options
 @pass_invocation
 def export(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
@@ -38,7 +37,7 @@ def export(  # noqa: PLR0913 - one for each option
     if not instance_ids and not all_running:
         raise click.UsageError("name instances by their ID, or use --all-running")
     settings = invocation.settings()
-    exported = asyncio.run(
+    exported = invocation.run(
         invocation.app().export_instances(
             settings,
             instance_ids,
@@ -48,6 +47,7 @@ def export(  # noqa: PLR0913 - one for each option
         )
     )
     output.writelines(line + b"\n" for line in exported.lines)
+    output.flush()  # a reader who has gone is noticed here, not when everything ends
     for instance in exported.left_out:
         click.echo(f"Left out: {instance} has sensitive results (--with-sensitive)", err=True)
 
@@ -61,7 +61,7 @@ def export(  # noqa: PLR0913 - one for each option
     metavar="FILE",
     help="What `stepwell instances export` wrote; - reads stdin.",
 )
-@common_options
+@asking_options
 @pass_invocation
 def check(invocation: Invocation, history: BinaryIO) -> None:
     """Replay exported histories on the present code, without running a step.
@@ -69,7 +69,7 @@ def check(invocation: Invocation, history: BinaryIO) -> None:
     Ends with 1 when the code contradicts one of them: workers would pause that instance.
     """
     settings = invocation.settings()
-    checked = asyncio.run(invocation.app().check_histories(settings, history))
+    checked = invocation.run(invocation.app().check_histories(settings, history))
     if invocation.json:
         print_json(checked)
     else:

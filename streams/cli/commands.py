@@ -4,20 +4,25 @@ They are imported when a command runs: what they need is too slow for `stepwell 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from stepwell.models import BenchmarkReport, ModelSummary, Preset, VerifyReport
-    from stepwell.models.arrays import Vectors
-    from stepwell.models.manifest import Manifest
     from stepwell.schemas.commands import Command
     from stepwell.schemas.dead_letters import LetterId
     from stepwell.schemas.documents import Hit, SearchFilters
     from stepwell.schemas.event_lines import LineFormat
     from stepwell.schemas.events import Json
     from stepwell.schemas.json_schemas import Schema
+    from stepwell.streams.gateway.bulk import BulkPlan, BulkProgress, BulkRequest, BulkResult
+    from stepwell.streams.gateway.reindex_list import KnownReindex
+    from stepwell.streams.gateway.replays import ReplayView
+    from stepwell.streams.lists import (
+        InstanceFilters,
+        InstancePage,
+        WorkflowStatistics,
+        WorkflowView,
+    )
     from stepwell.streams.ports import SearchMode
     from stepwell.streams.replay.asking import At, Pace, Request
     from stepwell.streams.replay.plan import Plan, Progress, Result, Ticket
@@ -66,15 +71,44 @@ class App(Protocol):
         """The documents that answer the query best, best first."""
         ...
 
-    async def list_instances(
+    async def similar(
+        self, settings: "Settings", key: str, filters: "SearchFilters", limit: int
+    ) -> "list[Hit]":
+        """The documents that mean what another one does, nearest first."""
+        ...
+
+    async def page_instances(
         self,
         settings: "Settings",
+        filters: "InstanceFilters",
         *,
-        workflow: str | None = None,
-        status: str | None = None,
-        limit: int = 50,
-    ) -> "list[InstanceSummary]":
-        """The newest instances, newest first."""
+        limit: int,
+        cursor: str | None,
+        oldest_first: bool,
+    ) -> "InstancePage":
+        """The instances that are asked for, newest first, a page at a time."""
+        ...
+
+    def watch_instances(
+        self, settings: "Settings", filters: "InstanceFilters", *, limit: int, oldest_first: bool
+    ) -> "AsyncGenerator[InstancePage]":
+        """The first page now, and again when anything has happened."""
+        ...
+
+    def watch_instance(
+        self, settings: "Settings", workflow: str | None, instance_id: str
+    ) -> "AsyncGenerator[InstanceDetails]":
+        """An instance now, and again when anything has happened, until it has ended."""
+        ...
+
+    async def list_workflows(self, settings: "Settings") -> "list[WorkflowView]":
+        """The workflows that have instances, and how many are in which status."""
+        ...
+
+    async def describe_workflow(
+        self, settings: "Settings", name: str
+    ) -> "WorkflowStatistics | None":
+        """A workflow, and how its steps fared; None: it has no instances."""
         ...
 
     async def describe_instance(
@@ -101,6 +135,18 @@ class App(Protocol):
         """Start a workflow."""
         ...
 
+    async def create_instances(
+        self,
+        settings: "Settings",
+        workflow: str,
+        wanted: "Sequence[tuple[str | None, Json]]",
+        *,
+        lane: str,
+        report: Callable[[int], None],
+    ) -> "list[Receipt]":
+        """Start one for each id and parameters; those that exist are left out of the answer."""
+        ...
+
     async def wait_for_instance(
         self, settings: "Settings", receipt: "Receipt"
     ) -> "InstanceSummary | None":
@@ -111,6 +157,22 @@ class App(Protocol):
         self, settings: "Settings", workflow: str | None, instance_id: str, command: "Command"
     ) -> "Receipt":
         """Send a command; the id may be `latest`."""
+        ...
+
+    async def plan_bulk(self, settings: "Settings", request: "BulkRequest") -> "BulkPlan":
+        """What would be done to which instances."""
+        ...
+
+    async def execute_bulk(
+        self,
+        settings: "Settings",
+        request: "BulkRequest",
+        *,
+        bulk_id: str,
+        expected: int,
+        report: "Callable[[BulkProgress], None]",
+    ) -> "BulkResult":
+        """Do it; the same id again tells nobody twice."""
         ...
 
     async def export_instances(
@@ -223,6 +285,18 @@ class App(Protocol):
         """Do what was planned."""
         ...
 
+    async def list_replays(self, settings: "Settings") -> "list[ReplayView]":
+        """The replays that were planned or done here, newest first."""
+        ...
+
+    async def show_replay(self, settings: "Settings", replay_id: str) -> "ReplayView":
+        """One of them; the id may be `latest`."""
+        ...
+
+    async def list_reindexes(self, settings: "Settings", limit: int) -> "list[KnownReindex]":
+        """The newest re-indexes, newest first."""
+        ...
+
     async def list_collections(self, settings: "Settings") -> "list[CollectionView]":
         """The collections of the index, the current one first."""
         ...
@@ -252,62 +326,8 @@ class App(Protocol):
         ...
 
 
-class Models(Protocol):
-    """What `stepwell.models` does; failures are `ModelError`."""
-
-    def find_preset(self, name: str) -> "Preset":
-        """The model of this name."""
-        ...
-
-    def model_directory(self, name: str) -> Path:
-        """Where a model is kept when nobody says otherwise."""
-        ...
-
-    def list_models(self) -> "list[ModelSummary]":
-        """What can be pulled, and what lies in the cache."""
-        ...
-
-    def pull(
-        self,
-        preset: "Preset",
-        destination: Path | None,
-        *,
-        source: Path | None,
-        report: Callable[[str], None],
-    ) -> Path:
-        """Obtain, verify and export a model; its directory."""
-        ...
-
-    def export_directory(
-        self, source: Path, destination: Path, *, name: str, graph: str | None
-    ) -> "Manifest":
-        """Make a model of a directory as published."""
-        ...
-
-    def quantise(self, directory: Path, *, report: Callable[[str], None]) -> "Manifest":
-        """Add a graph in 8 bits to a model, when it is good enough."""
-        ...
-
-    def verify(
-        self, directory: Path, reference: "tuple[Sequence[str], Vectors] | None"
-    ) -> "VerifyReport":
-        """Check the files and the vectors of a model."""
-        ...
-
-    def benchmark(self, directory: Path, texts: Sequence[str] | None) -> "list[BenchmarkReport]":
-        """Measure a model on this machine."""
-        ...
-
-
 def installed_app() -> App:
     """The real `App`."""
     from stepwell.streams import app
 
     return app
-
-
-def installed_models() -> Models:
-    """The real `Models`."""
-    from stepwell import models
-
-    return models

@@ -1,4 +1,4 @@
-"""`stepwell config`: every setting, its value and where that came from."""
+"""`stepwell config`: every setting, its value and where that came from; and what each is for."""
 
 import click
 
@@ -6,11 +6,24 @@ from stepwell.streams.cli.invocation import Invocation, common_options, pass_inv
 from stepwell.streams.cli.output import print_json, print_table
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@common_options
+@click.pass_context
+def config(context: click.Context) -> None:
+    """Show every setting with its value and origin; secrets are masked. Fails if one is wrong."""
+    if context.invoked_subcommand is None:
+        _show(context.ensure_object(Invocation))
+
+
+@config.command()
 @common_options
 @pass_invocation
-def config(invocation: Invocation) -> None:
-    """Show every setting with its value and origin; secrets are masked. Fails if one is wrong."""
+def show(invocation: Invocation) -> None:
+    """Show every setting with its value and origin: the same as without a word."""
+    _show(invocation)
+
+
+def _show(invocation: Invocation) -> None:
     from stepwell.streams.settings_catalog import catalog, shown
 
     settings = invocation.settings()
@@ -34,3 +47,31 @@ def config(invocation: Invocation) -> None:
             [column.upper() for column in columns],
             ([row[column] for column in columns] for row in rows),
         )
+
+
+@config.command()
+@common_options
+@pass_invocation
+def check(invocation: Invocation) -> None:
+    """Say whether the settings are right; exit code 2 names the first that is not."""
+    settings = invocation.settings()
+    origins = settings.origins
+    if invocation.json:
+        print_json({"ok": True, "given": dict(origins), "warnings": settings.warnings})
+        return
+    for path, origin in origins.items():
+        click.echo(f"{path}: from {origin}")
+    click.echo(f"The settings are right; {len(origins)} are given, all others have their default.")
+
+
+@config.command()
+@common_options
+@pass_invocation
+def reference(invocation: Invocation) -> None:
+    """Print what each setting is for, in Markdown: unit, default, limits, environment variable."""
+    from stepwell.streams.cli.settings_reference import markdown, rows
+
+    if invocation.json:
+        print_json(rows())
+    else:
+        click.echo(markdown(), nl=False)

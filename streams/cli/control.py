@@ -1,9 +1,6 @@
 """`stepwell trigger`, and the commands of `stepwell instances` that change something."""
 
-import asyncio
-import json
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -16,107 +13,47 @@ from stepwell.schemas.commands import (
     PauseRequested,
     RestartRequested,
     ResumeRequested,
-    StepKind,
     StepRef,
     TerminateRequested,
 )
-from stepwell.schemas.parts import Lane
+from stepwell.streams.cli.bulk import do_bulk, is_bulk, many_options
+from stepwell.streams.cli.choosing import which_option
+from stepwell.streams.cli.completion import complete_instances
 from stepwell.streams.cli.confirming import confirmed, yes_option
 from stepwell.streams.cli.invocation import (
-    ExitCode,
     Invocation,
-    common_options,
+    asking_options,
     pass_invocation,
 )
-from stepwell.streams.cli.output import clean, print_fields, print_json
+from stepwell.streams.cli.json_text import JsonText
+from stepwell.streams.cli.output import clean, print_fields, print_json, print_table
+from stepwell.streams.cli.stepping import KINDS
+from stepwell.streams.errors import InstanceError
 
 if TYPE_CHECKING:
     from stepwell.schemas.events import Json
-    from stepwell.streams.views import InstanceSummary, Receipt
+    from stepwell.streams.views import Receipt
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-SHOWN_BEFORE = 40
-"""So much of a text is shown on either side of the place where it is wrong."""
 UNSTAMPED = 0
 """Commands get their time when they are sent."""
 
 
-class JsonText(click.ParamType):
-    """JSON, or `-` for JSON on stdin."""
-
-    name = "json"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "Json":
-        """Parse it."""
-        text = sys.stdin.read() if value == "-" else str(value)
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            self.fail(_pointed_at(error), param, ctx)
-
-
-def _pointed_at(error: json.JSONDecodeError) -> str:
-    """What is wrong, with a caret below the place."""
-    line, at = error.doc.split("\n")[error.lineno - 1], error.colno - 1
-    first = max(0, at - SHOWN_BEFORE)
-    shown = "".join(it if it.isprintable() else "?" for it in line[first : at + SHOWN_BEFORE])
-    hint = 'Text is written "in quotes"; to read a file: - < FILE'
-    return f"not JSON: {error.msg}\n  {shown}\n  {' ' * (at - first)}^\n{hint}"
+reason_option = click.option(
+    "--reason", default="", metavar="TEXT", help="Shown wherever the instance is."
+)
 
 
 def command_options(function: Function) -> Function:
     """What every command to an instance takes."""
     for option in (
-        common_options,
-        click.option("--workflow", metavar="NAME", help="Where several workflows have this id."),
-        click.argument("instance_id", metavar="ID"),
+        asking_options,
+        which_option,
+        click.argument("instance_id", metavar="ID", shell_complete=complete_instances),
     ):
         function = option(function)
     return function
-
-
-@click.command()
-@click.argument("workflow", metavar="WORKFLOW")
-@click.option("--id", "instance_id", metavar="ID", help="The id; one is made up without it.")
-@click.option(
-    "--params", metavar="JSON|-", type=JsonText(), help="The parameters, or - to read them."
-)
-@click.option(
-    "--lane",
-    type=click.Choice([lane.value for lane in Lane]),
-    default=Lane.LIVE.value,
-    show_default=True,
-    help="Bulk gives way to live.",
-)
-@click.option("--wait", is_flag=True, help="Until it has ended, or is paused.")
-@common_options
-@pass_invocation
-def trigger(  # noqa: PLR0913 - one for each option
-    invocation: Invocation,
-    *,
-    workflow: str,
-    instance_id: str | None,
-    params: "Json",
-    lane: str,
-    wait: bool,
-) -> None:
-    """Start an instance of WORKFLOW."""
-    settings, app = invocation.settings(), invocation.app()
-    receipt = asyncio.run(
-        app.create_instance(settings, workflow, params, instance_id=instance_id, lane=lane)
-    )
-    if not wait:
-        _print_receipt(invocation, receipt)
-        return
-    if not invocation.json:
-        click.echo(f"Waiting for {workflow}/{receipt.instance_id}", err=True)
-    found = asyncio.run(app.wait_for_instance(settings, receipt))
-    _print_end(invocation, receipt, found)
-    if found is None or found.status != "complete":
-        click.get_current_context().exit(ExitCode.FAILED)
 
 
 @click.command("send-event")
@@ -135,100 +72,211 @@ def send_event(  # noqa: PLR0913 - one for each option
     event_id: str,
 ) -> None:
     """Send an event to an instance, which waits for it or will."""
-    _tell(invocation, workflow, instance_id, EventReceived(type_, payload, UNSTAMPED, event_id))
+    _tell(invocation, workflow, [instance_id], EventReceived(type_, payload, UNSTAMPED, event_id))
 
 
 @click.command()
-@click.option("--reason", default="", help="Shown wherever the instance is.")
-@command_options
+@many_options
+@reason_option
+@yes_option
+@asking_options
 @pass_invocation
-def pause(invocation: Invocation, *, instance_id: str, workflow: str | None, reason: str) -> None:
+def pause(
+    invocation: Invocation,
+    *,
+    instance_ids: tuple[str, ...],
+    workflow: str | None,
+    reason: str,
+    yes: bool,
+) -> None:
     """Start no more steps, and pause when those that run have ended."""
-    _tell(invocation, workflow, instance_id, PauseRequested(UNSTAMPED, reason))
+    if is_bulk(instance_ids):
+        do_bulk(invocation, "pause", workflow=workflow, yes=yes, reason=reason)
+    else:
+        _tell(invocation, workflow, instance_ids, PauseRequested(UNSTAMPED, reason))
 
 
 @click.command()
-@command_options
+@many_options
+@reason_option
+@yes_option
+@asking_options
 @pass_invocation
-def resume(invocation: Invocation, *, instance_id: str, workflow: str | None) -> None:
+def resume(
+    invocation: Invocation,
+    *,
+    instance_ids: tuple[str, ...],
+    workflow: str | None,
+    reason: str,
+    yes: bool,
+) -> None:
     """Go on after a pause; its time does not count for sleeps and waits."""
-    _tell(invocation, workflow, instance_id, ResumeRequested(UNSTAMPED))
+    if is_bulk(instance_ids):
+        do_bulk(invocation, "resume", workflow=workflow, yes=yes, reason=reason)
+    else:
+        _tell(invocation, workflow, instance_ids, ResumeRequested(UNSTAMPED, reason))
 
 
 @click.command()
-@click.option("--reason", default="", help="Shown wherever the instance is.")
+@reason_option
 @command_options
 @pass_invocation
 def cancel(invocation: Invocation, *, instance_id: str, workflow: str | None, reason: str) -> None:
     """Ask the workflow to end: its code sees a cancellation and may clean up."""
-    _tell(invocation, workflow, instance_id, CancelRequested(UNSTAMPED, reason))
+    _tell(invocation, workflow, [instance_id], CancelRequested(UNSTAMPED, reason))
 
 
 @click.command()
 @click.option("--rollback", is_flag=True, help="Run the rollback of its steps first.")
-@click.option("--reason", default="", help="Shown wherever the instance is.")
-@command_options
+@many_options
+@reason_option
+@yes_option
+@asking_options
 @pass_invocation
-def terminate(
+def terminate(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
     *,
-    instance_id: str,
+    instance_ids: tuple[str, ...],
     workflow: str | None,
     rollback: bool,
     reason: str,
+    yes: bool,
 ) -> None:
-    """End an instance; its code is not asked."""
-    _tell(invocation, workflow, instance_id, TerminateRequested(UNSTAMPED, rollback, reason))
+    """End instances; their code is not asked."""
+    if is_bulk(instance_ids):
+        do_bulk(
+            invocation, "terminate", workflow=workflow, yes=yes, reason=reason, rollback=rollback
+        )
+    else:
+        _tell(invocation, workflow, instance_ids, TerminateRequested(UNSTAMPED, rollback, reason))
 
 
 @click.command()
-@click.option("--from-step", metavar="NAME[:N]", help="Keep what precedes the N-th step NAME.")
+@click.option(
+    "--from-step",
+    "--from-step-name",
+    metavar="NAME[:N]",
+    help="Keep what precedes the N-th step NAME.",
+)
+@click.option(
+    "--from-step-count", type=click.IntRange(1), metavar="N", help="N, where it is not in the name."
+)
 @click.option(
     "--kind",
-    type=click.Choice([kind.value for kind in StepKind if kind is not StepKind.ROLLBACK]),
-    default=StepKind.DO.value,
+    "--from-step-type",
+    type=click.Choice(list(KINDS)),
+    default="do",
     show_default=True,
-    help="The kind of the step.",
+    help="The kind of the step; waitForEvent is wait.",
 )
-@command_options
+@many_options
+@reason_option
+@yes_option
+@asking_options
 @pass_invocation
-def restart(
+def restart(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
     *,
-    instance_id: str,
+    instance_ids: tuple[str, ...],
     workflow: str | None,
     from_step: str | None,
+    from_step_count: int | None,
     kind: str,
+    reason: str,
+    yes: bool,
 ) -> None:
-    """Run an instance again with its parameters, from the beginning or from a step."""
-    step = None if from_step is None else _step_ref(from_step, kind)
-    _tell(invocation, workflow, instance_id, RestartRequested(UNSTAMPED, step))
+    """Run instances again with their parameters, from the beginning or from a step."""
+    if is_bulk(instance_ids):
+        if from_step is not None:
+            raise click.UsageError("--from-step is for instances that are named by ID.")
+        do_bulk(invocation, "restart", workflow=workflow, yes=yes, reason=reason)
+        return
+    step = None if from_step is None else _step_ref(from_step, from_step_count, KINDS[kind])
+    _tell(invocation, workflow, instance_ids, RestartRequested(UNSTAMPED, step, reason))
 
 
 @click.command()
+@many_options
+@reason_option
 @yes_option
-@command_options
+@asking_options
 @pass_invocation
-def delete(invocation: Invocation, *, instance_id: str, workflow: str | None, yes: bool) -> None:
-    """Stop an instance without a rollback, and forget it."""
-    confirmed(f"Delete instance {clean(instance_id)}? It cannot be undone.", yes=yes)
-    _tell(invocation, workflow, instance_id, DeleteRequested(UNSTAMPED))
+def delete(
+    invocation: Invocation,
+    *,
+    instance_ids: tuple[str, ...],
+    workflow: str | None,
+    reason: str,
+    yes: bool,
+) -> None:
+    """Stop instances without a rollback, and forget them."""
+    if is_bulk(instance_ids):
+        do_bulk(invocation, "delete", workflow=workflow, yes=yes, reason=reason)
+        return
+    what = (
+        f"instance {instance_ids[0]}"
+        if len(instance_ids) == 1
+        else f"{len(instance_ids)} instances"
+    )
+    confirmed(f"Delete {clean(what)}? It cannot be undone.", yes=yes)
+    _tell(invocation, workflow, instance_ids, DeleteRequested(UNSTAMPED))
 
 
-def _tell(invocation: Invocation, workflow: str | None, instance_id: str, command: Command) -> None:
-    settings = invocation.settings()
-    told = invocation.app().tell_instance(settings, workflow, instance_id, command)
-    _print_receipt(invocation, asyncio.run(told))
+def _tell(
+    invocation: Invocation, workflow: str | None, instance_ids: Sequence[str], command: Command
+) -> None:
+    """Tell one, or one after the other; of several, a refusal does not keep it from the others."""
+    settings, app = invocation.settings(), invocation.app()
+    if len(instance_ids) == 1:
+        (only,) = instance_ids
+        receipt = invocation.run(app.tell_instance(settings, workflow, only, command))
+        print_receipt(invocation, receipt)
+        return
+    told: list[Receipt] = []
+    code = 0
+    for instance_id in instance_ids:
+        try:
+            receipt = invocation.run(app.tell_instance(settings, workflow, instance_id, command))
+        except InstanceError as error:
+            click.echo(f"{clean(instance_id)}: {clean(error)}", err=True)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            done = ", ".join(it.instance_id for it in told) or "nobody"
+            click.echo(
+                f"Interrupted: {clean(done)} was told, {clean(instance_id)} perhaps.", err=True
+            )
+            raise
+        else:
+            told.append(receipt)
+    if invocation.json:
+        print_json(told)
+    else:
+        print_table(
+            ("WORKFLOW", "INSTANCE", "STATUS", "NOTE"),
+            (
+                (
+                    it.workflow,
+                    it.instance_id,
+                    it.status or "deleted",
+                    "" if it.accepted else f"nothing was done: {it.message}",
+                )
+                for it in told
+            ),
+        )
+    click.get_current_context().exit(code)
 
 
-def _step_ref(text: str, kind: str) -> StepRef:
+def _step_ref(text: str, count: int | None, kind: str) -> StepRef:
     name, colon, number = text.rpartition(":")
+    if count is not None:
+        return StepRef(text, count, kind)
     if colon and number.isdecimal():
         return StepRef(name, int(number), kind)
     return StepRef(text, 1, kind)
 
 
-def _print_receipt(invocation: Invocation, receipt: "Receipt") -> None:
+def print_receipt(invocation: Invocation, receipt: "Receipt") -> None:
+    """What became of a command, and where to look next."""
     if invocation.json:
         print_json(receipt)
         return
@@ -240,18 +288,8 @@ def _print_receipt(invocation: Invocation, receipt: "Receipt") -> None:
             ("Note", "" if receipt.accepted else f"nothing was done: {receipt.message}"),
         )
     )
-
-
-def _print_end(invocation: Invocation, receipt: "Receipt", found: "InstanceSummary | None") -> None:
-    if invocation.json:
-        print_json(found)
-        return
-    print_fields(
-        (
-            ("Workflow", receipt.workflow),
-            ("Instance", receipt.instance_id),
-            ("Status", found.status if found else "deleted"),
-            ("Error", found.error if found else None),
-            ("Reason", found.reason if found else None),
+    if receipt.status is not None:
+        workflow, instance_id = clean(receipt.workflow), clean(receipt.instance_id)
+        click.echo(
+            f"Next: stepwell instances describe {instance_id} --workflow {workflow}", err=True
         )
-    )

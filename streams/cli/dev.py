@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,12 +47,23 @@ def dev(invocation: Invocation, data: Path) -> None:
     if invocation.config:
         options += ["--config", str(invocation.config.resolve())]
     planned = plan(settings, data.resolve(), options)
-    received = asyncio.run(_run(invocation, planned, data.resolve() / "logs"))
+    logs = data.resolve() / "logs"
+    introduce = partial(_introduce, planned, logs, as_json=invocation.json)
+    run_parts(invocation, planned.parts, logs, introduce)
+
+
+def run_parts(
+    invocation: Invocation, parts: Sequence["Part"], logs: Path, introduce: Callable[[], None]
+) -> None:
+    """Keep these running until Ctrl-C; the first is there before the others are started."""
+    received = asyncio.run(_run(invocation, parts, logs, introduce))
     if received == signal.SIGINT:
         click.get_current_context().exit(ExitCode.INTERRUPTED)
 
 
-async def _run(invocation: Invocation, planned: "Plan", logs: Path) -> signal.Signals | None:
+async def _run(
+    invocation: Invocation, parts: Sequence["Part"], logs: Path, introduce: Callable[[], None]
+) -> signal.Signals | None:
     from stepwell.streams.dev.supervisor import Supervisor
 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -70,13 +83,13 @@ async def _run(invocation: Invocation, planned: "Plan", logs: Path) -> signal.Si
             _say(f"{part.name:8} {what:12} {part.address}")
 
     supervisor = Supervisor(logs, say)
-    starting = asyncio.ensure_future(_start_all(supervisor, planned))
+    starting = asyncio.ensure_future(_start_all(supervisor, parts))
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            _introduce(planned, logs, as_json=invocation.json)
+            introduce()
             await stopping
     finally:
         starting.cancel()
@@ -84,8 +97,8 @@ async def _run(invocation: Invocation, planned: "Plan", logs: Path) -> signal.Si
     return received[0] if received else None
 
 
-async def _start_all(supervisor: "Supervisor", planned: "Plan") -> None:
-    first, *others = planned.parts  # the broker, where there is one: the others need it
+async def _start_all(supervisor: "Supervisor", parts: Sequence["Part"]) -> None:
+    first, *others = parts  # the broker, where there is one: the others need it
     await supervisor.start(first)
     await asyncio.gather(*(supervisor.start(part) for part in others))
 
@@ -105,6 +118,7 @@ def _introduce(planned: "Plan", logs: Path, *, as_json: bool) -> None:
         return
     _say(
         f"""
+dashboard {planned.gateway_url}
 webhooks  {planned.gateway_url}/webhooks/github   (secret: {planned.secret_file})
 kafka     {planned.bootstrap}
 index     {planned.index_url}

@@ -1,9 +1,6 @@
 """`stepwell dlq`: records that could not be processed, and what is to become of them."""
 
-import asyncio
-import re
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +12,11 @@ from stepwell.streams.cli.invocation import (
     ExitCode,
     Function,
     Invocation,
-    common_options,
+    asking_options,
     pass_invocation,
 )
 from stepwell.streams.cli.output import clean, print_fields, print_json, print_table, when
+from stepwell.streams.cli.times import Moment
 from stepwell.streams.views import LetterOutcome, LetterQuery
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 LIMIT_MAX = 100_000
 MESSAGE_LENGTH = 100
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class LetterName(click.ParamType):
@@ -50,32 +47,10 @@ class LetterName(click.ParamType):
             self.fail(clean(error), param, ctx)
 
 
-class Since(click.ParamType):
-    """A time with its zone, or how long ago: `2026-01-31T10:00:00Z`, `90m`, `7d`."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Milliseconds since the epoch."""
-        text = str(value)
-        if ago := re.fullmatch(r"(\d{1,9})([smhd])", text, re.ASCII):
-            seconds = int(ago[1]) * _UNITS[ago[2]]
-            return max(0, _ms(datetime.now(UTC) - timedelta(seconds=min(seconds, 10**9))))
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            self.fail(f"{text!r}: write 90m, 7d or 2026-01-31T10:00:00Z, with its zone", param, ctx)
-        return _ms(moment)
-
-
 def query_options(function: Function) -> Function:
     """Which letters are meant."""
     for option in (
-        click.option("--since", metavar="TIME|90m|7d", type=Since(), help="Failed since then."),
+        click.option("--since", metavar="TIME|90m|7d", type=Moment(), help="Failed since then."),
         click.option("--topic", metavar="NAME", help="Only records of this topic."),
         click.option("--reason", metavar="REASON", help="Only those with this reason."),
     ):
@@ -92,7 +67,7 @@ def dlq() -> None:
 @query_options
 @click.option("--all", "resolved_too", is_flag=True, help="Retried and discarded ones too.")
 @click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=100, show_default=True)
-@common_options
+@asking_options
 @pass_invocation
 def list_(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
@@ -106,7 +81,7 @@ def list_(  # noqa: PLR0913 - one for each option
     """List dead letters, newest first."""
     settings = invocation.settings()
     query = LetterQuery(reason, topic, since, resolved_too=resolved_too)
-    found = asyncio.run(invocation.app().list_dead_letters(settings, query, limit))
+    found = invocation.run(invocation.app().list_dead_letters(settings, query, limit))
     if invocation.json:
         print_json(found)
     elif found:
@@ -124,12 +99,12 @@ def list_(  # noqa: PLR0913 - one for each option
 @click.option(
     "--part", type=click.Choice(["value", "key"]), default="value", help="Of what --output writes."
 )
-@common_options
+@asking_options
 @pass_invocation
 def show(invocation: Invocation, *, letter: LetterId, output: Path | None, part: str) -> None:
     """Show one dead letter, with its headers and the beginning of its contents."""
     settings = invocation.settings()
-    found = asyncio.run(invocation.app().show_dead_letter(settings, letter))
+    found = invocation.run(invocation.app().show_dead_letter(settings, letter))
     if output is not None:
         raw = (found.raw_key if part == "key" else found.raw_value) or b""
         try:
@@ -146,7 +121,7 @@ def show(invocation: Invocation, *, letter: LetterId, output: Path | None, part:
 def resolve_options(function: Function) -> Function:
     """What retrying and discarding take."""
     for option in (
-        common_options,
+        asking_options,
         yes_option,
         click.option("--note", default="", help="Kept with the mark."),
         query_options,
@@ -209,7 +184,7 @@ def _chosen(
         raise click.UsageError("Name letters, or say --all (with --reason, --topic, --since).")
     if all_:
         found = invocation.app().list_dead_letters(invocation.settings(), query, None)
-        letters = [LetterId.parse(each.letter) for each in asyncio.run(found)]
+        letters = [LetterId.parse(each.letter) for each in invocation.run(found)]
         if not letters:
             click.echo("No such dead letters.", err=True)
     return letters
@@ -227,7 +202,7 @@ def _resolve(
 
     try:
         if letters:
-            asyncio.run(resolve(invocation.settings(warn=False), letters, report, note))
+            invocation.run(resolve(invocation.settings(warn=False), letters, report, note))
     except KeyboardInterrupt:
         handled = sum(outcome.done for outcome in done)
         left = _count(len(letters) - len(done))
@@ -307,7 +282,3 @@ def _preview(shown: "Preview | None") -> str:
 
 def _count(number: int) -> str:
     return f"{number} dead letter{'' if number == 1 else 's'}"
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

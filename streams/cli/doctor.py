@@ -1,25 +1,23 @@
 """`stepwell doctor`: is everything there that Stepwell needs, and if not, what to do."""
 
-import asyncio
-
 import click
 
 from stepwell.streams.cli.invocation import (
     ExitCode,
     Invocation,
-    common_options,
+    asking_options,
     pass_invocation,
 )
 from stepwell.streams.cli.output import print_json, print_table
 
 
 @click.command()
-@common_options
+@asking_options
 @pass_invocation
 def doctor(invocation: Invocation) -> None:
     """Check broker, topics, index, model and clock. Exit code 1 when something is not well."""
     settings = invocation.settings()
-    checks = asyncio.run(invocation.app().doctor(settings))
+    checks = invocation.run(invocation.app().doctor(settings))
     if invocation.json:
         print_json(checks)
     else:

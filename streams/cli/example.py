@@ -1,14 +1,17 @@
-"""`stepwell example`: the workflows of the gallery, and how each runs to its end here and now."""
+"""`stepwell example`: the workflows of the gallery, and how each runs to its end here and now.
 
-import asyncio
+`stepwell example site` is one of them as a product: see `example_site.py`.
+"""
+
 import json
 from typing import TYPE_CHECKING
 
 import click
 
-from stepwell.streams.cli.control import JsonText
-from stepwell.streams.cli.instances import print_details
-from stepwell.streams.cli.invocation import ExitCode, Invocation, common_options, pass_invocation
+from stepwell.streams.cli.describing import print_details
+from stepwell.streams.cli.example_site import site
+from stepwell.streams.cli.invocation import ExitCode, Invocation, asking_options, pass_invocation
+from stepwell.streams.cli.json_text import JsonText
 from stepwell.streams.cli.output import print_fields, print_json, print_table
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ def example() -> None:
 
 
 @example.command("list")
-@common_options
+@asking_options
 @pass_invocation
 def list_(invocation: Invocation) -> None:
     """List the examples."""
@@ -36,7 +39,7 @@ def list_(invocation: Invocation) -> None:
 
 @example.command()
 @click.argument("name")
-@common_options
+@asking_options
 @pass_invocation
 def show(invocation: Invocation, name: str) -> None:
     """Show what an example does, where its code is, and the parameters it is run with."""
@@ -55,13 +58,13 @@ def show(invocation: Invocation, name: str) -> None:
 @click.option(
     "--params", metavar="JSON|-", type=JsonText(), help="Instead of those that `show` shows."
 )
-@common_options
+@asking_options
 @pass_invocation
 def run(invocation: Invocation, name: str, params: "Json") -> None:
     """Run an example to its end: in this process, without any server, in virtual time."""
     from stepwell.streams.examples.running import run_offline
 
-    ran = asyncio.run(run_offline(_find(name), params))
+    ran = invocation.run(run_offline(_find(name), params))
     if invocation.json:
         print_json(ran)
     else:
@@ -71,6 +74,9 @@ def run(invocation: Invocation, name: str, params: "Json") -> None:
             print_table(("MESSAGES SENT",), ((message,) for message in ran.messages))
     if ran.details.summary.status != "complete":
         click.get_current_context().exit(ExitCode.FAILED)
+
+
+example.add_command(site)
 
 
 def _find(name: str) -> "Example":

@@ -1,22 +1,22 @@
 """`stepwell explain`: why an instance does not advance."""
 
-import asyncio
-
 import click
 
-from stepwell.streams.cli.invocation import Invocation, common_options, pass_invocation
+from stepwell.streams.cli.choosing import which_option
+from stepwell.streams.cli.completion import complete_instances
+from stepwell.streams.cli.invocation import Invocation, asking_options, pass_invocation
 from stepwell.streams.cli.output import clean, print_fields, print_json
 
 
 @click.command()
-@click.argument("instance_id", metavar="[ID]", default="latest")
-@click.option("--workflow", metavar="NAME", help="Where several workflows have this id.")
-@common_options
+@click.argument("instance_id", metavar="[ID]", default="latest", shell_complete=complete_instances)
+@which_option
+@asking_options
 @pass_invocation
 def explain(invocation: Invocation, instance_id: str, workflow: str | None) -> None:
     """Say why an instance does not advance, and what to do about it."""
     settings = invocation.settings()
-    found = asyncio.run(invocation.app().explain_instance(settings, workflow, instance_id))
+    found = invocation.run(invocation.app().explain_instance(settings, workflow, instance_id))
     if invocation.json:
         print_json(found)
         return

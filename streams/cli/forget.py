@@ -1,12 +1,11 @@
 """`stepwell forget`: deletes what was made of a subject, and says what stays until when."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
 
 from stepwell.streams.cli.confirming import confirmed, yes_option
-from stepwell.streams.cli.invocation import Invocation, common_options, pass_invocation
+from stepwell.streams.cli.invocation import Invocation, asking_options, pass_invocation
 from stepwell.streams.cli.output import clean, print_json, print_table, when
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ ELSEWHERE = (
 @click.option("--subject", metavar="SUBJECT", required=True, help="Such as github:acme/site#42.")
 @click.option("--dry-run", is_flag=True, help="Only show what there is.")
 @yes_option
-@common_options
+@asking_options
 @pass_invocation
 def forget(invocation: Invocation, *, subject: str, dry_run: bool, yes: bool) -> None:
     """Delete the instances, the document and the dead letters of SUBJECT.
@@ -35,7 +34,7 @@ def forget(invocation: Invocation, *, subject: str, dry_run: bool, yes: bool) ->
         raise click.BadParameter("a subject is not empty", param_hint="--subject")
     settings, app = invocation.settings(), invocation.app()
     if dry_run or not yes:
-        plan = asyncio.run(app.plan_forgetting(settings, subject))
+        plan = invocation.run(app.plan_forgetting(settings, subject))
         if dry_run and invocation.json:
             print_json(plan)
             return
@@ -50,7 +49,7 @@ def forget(invocation: Invocation, *, subject: str, dry_run: bool, yes: bool) ->
         click.echo(clean(part), err=True)
 
     try:
-        forgotten = asyncio.run(app.forget_subject(settings, subject, report))
+        forgotten = invocation.run(app.forget_subject(settings, subject, report))
     except KeyboardInterrupt:
         so_far = ", ".join(done) or "nothing was finished"
         click.echo(f"\nInterrupted: {so_far}. Ask again for the rest.", err=True)

@@ -1,12 +1,11 @@
 """`stepwell index`: the collections of the vector index, for changing the model without a pause."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
 
 from stepwell.streams.cli.confirming import confirmed, yes_option
-from stepwell.streams.cli.invocation import Invocation, common_options, pass_invocation
+from stepwell.streams.cli.invocation import Invocation, asking_options, pass_invocation
 from stepwell.streams.cli.output import clean, print_json, print_table
 
 if TYPE_CHECKING:
@@ -29,11 +28,11 @@ def index() -> None:
 
 
 @index.command("list")
-@common_options
+@asking_options
 @pass_invocation
 def list_(invocation: Invocation) -> None:
     """The collections; searches go to the current one, writes to all."""
-    found = asyncio.run(invocation.app().list_collections(invocation.settings()))
+    found = invocation.run(invocation.app().list_collections(invocation.settings()))
     if invocation.json:
         print_json(found)
         return
@@ -49,7 +48,7 @@ def list_(invocation: Invocation) -> None:
 @index.command()
 @NAME
 @click.option("--model", required=True, metavar="MODEL", help="As in stepwell model list.")
-@common_options
+@asking_options
 @pass_invocation
 def create(invocation: Invocation, *, name: str, model: str) -> None:
     """Make an empty collection for another model; workers fill it with what happens from now on.
@@ -57,7 +56,7 @@ def create(invocation: Invocation, *, name: str, model: str) -> None:
     The model has to be pulled wherever a worker runs. A file to re-index from should be made after
     this, so that between the two nothing is missed.
     """
-    made = asyncio.run(invocation.app().create_collection(invocation.settings(), name, model))
+    made = invocation.run(invocation.app().create_collection(invocation.settings(), name, model))
     _say(
         invocation,
         made,
@@ -71,7 +70,7 @@ def create(invocation: Invocation, *, name: str, model: str) -> None:
 @click.option(
     "--incomplete", is_flag=True, help="Even if it holds fewer documents than the current one."
 )
-@common_options
+@asking_options
 @pass_invocation
 def switch(invocation: Invocation, *, name: str, incomplete: bool) -> None:
     """Let all searches go to this collection, at once; they can be switched back in the same way.
@@ -79,7 +78,9 @@ def switch(invocation: Invocation, *, name: str, incomplete: bool) -> None:
     The others go on receiving what happens, until they are dropped.
     """
     settings = invocation.settings()
-    chosen = asyncio.run(invocation.app().switch_collection(settings, name, incomplete=incomplete))
+    chosen = invocation.run(
+        invocation.app().switch_collection(settings, name, incomplete=incomplete)
+    )
     _say(
         invocation,
         chosen,
@@ -91,7 +92,7 @@ def switch(invocation: Invocation, *, name: str, incomplete: bool) -> None:
 @index.command()
 @NAME
 @yes_option
-@common_options
+@asking_options
 @pass_invocation
 def drop(invocation: Invocation, *, name: str, yes: bool) -> None:
     """Delete a collection that is not current, with its vectors.
@@ -100,7 +101,7 @@ def drop(invocation: Invocation, *, name: str, yes: bool) -> None:
     """
     settings = invocation.settings()
     confirmed(f"Delete collection {clean(name)} with all its vectors?", yes=yes)
-    gone = asyncio.run(invocation.app().drop_collection(settings, name))
+    gone = invocation.run(invocation.app().drop_collection(settings, name))
     _say(invocation, gone, f"Deleted {clean(gone.name)} with {gone.documents} documents.")
 
 

@@ -3,28 +3,43 @@
 The commands that change something are in `control.py`.
 """
 
-import asyncio
-import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from stepwell.streams.cli import check, control
+from stepwell.streams.cli import check, control, stepping
+from stepwell.streams.cli.choosing import (
+    chosen_filters,
+    filter_options,
+    which_option,
+    workflow_option,
+)
+from stepwell.streams.cli.completion import complete_instances
+from stepwell.streams.cli.describing import details_of, no_instance, print_details
 from stepwell.streams.cli.invocation import (
-    ExitCode,
     Invocation,
-    common_options,
+    asking_options,
     pass_invocation,
 )
-from stepwell.streams.cli.output import clean, print_fields, print_json, print_table, when
+from stepwell.streams.cli.output import (
+    print_json,
+    print_json_line,
+    print_table,
+    table_of,
+    when,
+)
+from stepwell.streams.cli.watching import can_draw, drawn, watch_option, written
 from stepwell.streams.replay.asking import parse_at
 
 if TYPE_CHECKING:
-    from stepwell.streams.views import InstanceDetails, StepView
+    from collections.abc import Iterable, Iterator
+
+    from stepwell.streams.lists import InstancePage
+    from stepwell.streams.views import InstanceDetails, InstanceSummary
 
 LIMIT_MAX = 10_000
-CELL_LENGTH = 200
-"""Longer outputs are cut in tables; `--json` shows all of them."""
+HEADERS = ("WORKFLOW", "INSTANCE", "STATUS", "CREATED", "UPDATED", "WHY")
 
 
 @click.group()
@@ -33,148 +48,148 @@ def instances() -> None:
 
 
 @instances.command("list")
-@click.option("--workflow", metavar="NAME", help="Only instances of this workflow.")
-@click.option("--status", metavar="STATUS", help="Only instances with this status.")
+@workflow_option
+@filter_options
+@click.option("--reverse", is_flag=True, help="Oldest first.")
 @click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=50, show_default=True)
-@common_options
+@click.option("--cursor", metavar="CURSOR", help="What follows: as the page before this one said.")
+@watch_option
+@asking_options
 @pass_invocation
-def list_(invocation: Invocation, workflow: str | None, status: str | None, limit: int) -> None:
-    """List instances, newest first."""
-    settings = invocation.settings()
-    found = asyncio.run(
-        invocation.app().list_instances(settings, workflow=workflow, status=status, limit=limit)
+def list_(  # noqa: PLR0913 - one for each option
+    invocation: Invocation,
+    *,
+    workflow: str | None,
+    reverse: bool,
+    limit: int,
+    cursor: str | None,
+    watch: bool,
+) -> None:
+    """List instances, newest first.
+
+    With --watch off a terminal, instances are written when they are new or have changed; with
+    --json each on a line.
+    """
+    if watch and cursor:
+        raise click.UsageError("--watch shows the first page: leave --cursor out.")
+    settings, app, filters = invocation.settings(), invocation.app(), chosen_filters(workflow)
+    if watch:
+        pages = app.watch_instances(settings, filters, limit=limit, oldest_first=reverse)
+        if can_draw() and not invocation.json:
+            invocation.run(drawn(pages, lambda page: table_of(HEADERS, _rows(page.instances))))
+        else:
+            invocation.run(written(pages, _Novelties(invocation.json).write))
+        return
+    page = invocation.run(
+        app.page_instances(settings, filters, limit=limit, cursor=cursor, oldest_first=reverse)
     )
     if invocation.json:
-        print_json(found)
-    elif found:
-        print_table(
-            ("WORKFLOW", "INSTANCE", "STATUS", "CREATED", "UPDATED", "WHY"),
-            (
-                (
-                    each.workflow,
-                    each.instance_id,
-                    each.status,
-                    when(each.created_ms),
-                    when(each.updated_ms),
-                    each.error or each.reason or "",
-                )
-                for each in found
-            ),
-        )
+        print_json(page.instances)
+    elif page.instances:
+        print_table(HEADERS, _rows(page.instances))
     else:
         starts = "Webhooks sent to `stepwell gateway` start some, and so does `stepwell trigger`."
         click.echo(f"No such instances. {starts}", err=True)
+    if page.cursor:
+        click.echo(f"There are more: add --cursor {page.cursor}", err=True)
+
+
+def _rows(found: "Iterable[InstanceSummary]") -> "Iterator[tuple[str, ...]]":
+    for each in found:
+        yield (
+            each.workflow,
+            each.instance_id,
+            each.status,
+            when(each.created_ms),
+            when(each.updated_ms),
+            each.error or each.reason or "",
+        )
+
+
+class _Novelties:
+    """Writes of each page what the page before did not have."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._known: set[InstanceSummary] = set()
+
+    def write(self, page: "InstancePage") -> None:
+        """The oldest first: what is newest is written last, as in a log."""
+        new = [each for each in reversed(page.instances) if each not in self._known]
+        for each in new if self._as_json else ():
+            print_json_line(asdict(each))
+        if new and not self._as_json:
+            print_table(HEADERS if not self._known else [""] * len(HEADERS), _rows(new))
+        self._known = set(page.instances)
 
 
 @instances.command()
-@click.argument("instance_id", metavar="[ID]", default="latest")
-@click.option("--workflow", metavar="NAME", help="Where several workflows have this id.")
+@click.argument("instance_id", metavar="[ID]", default="latest", shell_complete=complete_instances)
+@which_option
 @click.option("--at", metavar="OFFSET|TIME", help="As it was at an offset of its journal, or then.")
 @click.option("--tz", metavar="ZONE", help="The zone of a time that names none.")
-@common_options
+@watch_option
+@asking_options
 @pass_invocation
-def describe(
+def describe(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
     *,
     instance_id: str,
     workflow: str | None,
     at: str | None,
     tz: str | None,
+    watch: bool,
 ) -> None:
     """Show an instance and its steps; without ID, or with `latest`, the newest.
 
     With --at as it was: the record at that offset, or the last one at that time, has taken effect.
+    With --watch until it has ended.
     """
+    if watch and at is not None:
+        raise click.UsageError("What was does not change: leave --at or --watch out.")
     settings, app = invocation.settings(), invocation.app()
+    if watch:
+        seen = app.watch_instance(settings, workflow, instance_id)
+        if can_draw() and not invocation.json:
+            invocation.run(drawn(seen, details_of))
+        else:
+            invocation.run(written(seen, _Descriptions(invocation.json).write))
+        return
     if at is None:
-        found = asyncio.run(app.describe_instance(settings, workflow, instance_id))
+        found = invocation.run(app.describe_instance(settings, workflow, instance_id))
     else:
         moment = parse_at(at, tz)
-        found = asyncio.run(app.describe_instance_at(settings, workflow, instance_id, moment))
+        found = invocation.run(app.describe_instance_at(settings, workflow, instance_id, moment))
     if found is None:
-        click.echo(
-            f"Error: no instance {clean(instance_id)}\nTry: stepwell instances list", err=True
-        )
-        click.get_current_context().exit(ExitCode.NOT_FOUND)
+        raise no_instance(instance_id)
     if invocation.json:
         print_json(found)
     else:
         print_details(found)
 
 
-def print_details(found: "InstanceDetails") -> None:
-    """One instance for people: its facts, its steps, its events."""
-    summary = found.summary
-    rollback = found.rollback
-    print_fields(
-        (
-            ("Workflow", summary.workflow),
-            ("Instance", summary.instance_id),
-            ("Status", summary.status),
-            ("Reason", summary.reason),
-            ("Created", when(summary.created_ms)),
-            ("Updated", when(summary.updated_ms)),
-            ("Error", summary.error),
-            ("Rollback", rollback and rollback.outcome),
-            ("Params", _cut(found.params)),
-            ("Output", _cut(found.output)),
-            ("Parent", found.parent),
-            ("Replay of", found.replay and f"{found.replay.of} ({found.replay.id})"),
-        )
-    )
-    if found.steps:
-        click.echo()
-        print_table(
-            ("STEP", "STATUS", "ATTEMPTS", "STARTED", "FINISHED", "RESULT"),
-            (
-                (
-                    _name(step),
-                    step.status,
-                    step.attempts,
-                    when(step.started_ms),
-                    when(step.finished_ms),
-                    _result(step),
-                )
-                for step in found.steps
-            ),
-        )
-    if found.events:
-        click.echo()
-        print_table(
-            ("EVENT", "RECEIVED", "TAKEN BY", "PAYLOAD"),
-            (
-                (event.type, when(event.at_ms), event.taken_by or "nobody", _cut(event.payload))
-                for event in found.events
-            ),
-        )
+class _Descriptions:
+    """Writes an instance when it is not as it was."""
 
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._last: InstanceDetails | None = None
 
-def _name(step: "StepView") -> str:
-    name = f"{step.name}-{step.occurrence}"
-    return name if step.kind == "do" else f"{step.kind} {name}"
-
-
-def _result(step: "StepView") -> str:
-    """What it gave, or what it waits for."""
-    parts = [step.error or _cut(step.output)]
-    if step.finished_ms is None and step.event_type is not None:
-        matching = f" with {_cut(step.match)}" if step.match else ""
-        parts.append(f"for event {step.event_type}{matching}")
-    if step.child is not None:
-        parts.append(f"child {step.child}")
-    if step.until_ms is not None:
-        parts.append(f"until {when(step.until_ms)}")
-    return " ".join(part for part in parts if part)
-
-
-def _cut(value: object) -> str:
-    if value is None:
-        return ""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= CELL_LENGTH else f"{text[: CELL_LENGTH - 1]}…"
+    def write(self, found: "InstanceDetails") -> None:
+        """Whole."""
+        if found == self._last:
+            return
+        if self._as_json:
+            print_json_line(found)
+        else:
+            if self._last is not None:
+                click.echo()
+            print_details(found)
+        self._last = found
 
 
 for command in (
+    stepping.step,
     control.send_event,
     control.pause,
     control.resume,

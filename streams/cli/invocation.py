@@ -1,7 +1,9 @@
 """One call of the command line, and the options that every command takes."""
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -9,12 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from stepwell.streams.cli.commands import App, Models, installed_app, installed_models
+from stepwell.streams.cli.commands import App, installed_app
+from stepwell.streams.cli.model_commands import Models, installed_models
+from stepwell.streams.cli.times import Duration
 
 if TYPE_CHECKING:
     from stepwell.streams.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., object])
+Answer = TypeVar("Answer")
 
 
 class ExitCode(IntEnum):
@@ -38,6 +43,29 @@ class Invocation:
     config: Path | None = None
     flags: dict[str, str] = field(default_factory=dict)
     json: bool = False
+    time_format: str = "iso"
+    timeout_ms: int | None = None
+    deadline_s: float = 0.0
+    """On the monotonic clock; it holds when there is a timeout."""
+
+    def run(self, asked: Awaitable[Answer]) -> Answer:
+        """What is asked of the app, in time; raises `CommandTimedOut`."""
+        return asyncio.run(self._bounded(asked))
+
+    async def _bounded(self, asked: Awaitable[Answer]) -> Answer:
+        left_s = None if self.timeout_ms is None else max(0, self.deadline_s - time.monotonic())
+        try:
+            async with asyncio.timeout(left_s) as bound:
+                return await asked
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            from stepwell.streams.errors import CommandTimedOut
+
+            raise CommandTimedOut(
+                f"not done within {(self.timeout_ms or 0) / 1000:g} s (--timeout); what was asked "
+                "for may be done all the same: look before you ask again"
+            ) from None
 
     def settings(self, *, warn: bool = True) -> "Settings":
         """The settings of this call; says on stderr what is unwise about them, if it should."""
@@ -91,6 +119,29 @@ def common_options(function: Function) -> Function:
     return function
 
 
+def asking_options(function: Function) -> Function:
+    """The options of every command that asks something and ends: the common ones, and its time."""
+    for option in (
+        click.option(
+            "--time-format",
+            type=click.Choice(["iso", "relative"]),
+            expose_value=False,
+            callback=_time_format,
+            help="How tables show times: in UTC, or how long ago. JSON has milliseconds.",
+        ),
+        click.option(
+            "--timeout",
+            metavar="SECONDS|5m",
+            type=Duration(),
+            expose_value=False,
+            callback=_timeout,
+            help="Give up after this time, with exit code 5.",
+        ),
+    ):
+        function = option(function)
+    return common_options(function)
+
+
 def setting_flag(flag: str, path: str, help_text: str) -> Callable[[Function], Function]:
     """An option for one setting: a shorter way to say `--set path=value`."""
 
@@ -122,3 +173,14 @@ def _config(context: click.Context, _: click.Parameter, value: Path | None) -> N
 
 def _json(context: click.Context, _: click.Parameter, value: bool) -> None:
     context.obj.json = context.obj.json or value
+
+
+def _time_format(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.obj.time_format = value
+
+
+def _timeout(context: click.Context, _: click.Parameter, value: int | None) -> None:
+    if value is not None:
+        context.obj.timeout_ms = value
+        context.obj.deadline_s = time.monotonic() + value / 1000

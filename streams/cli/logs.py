@@ -10,7 +10,10 @@ from stepwell.streams.settings import LogSettings
 
 
 def configure_logs(log: LogSettings) -> None:
-    """Send everything, libraries' messages too, to stderr in the chosen format."""
+    """Send everything, libraries' messages too, to stderr in the chosen format.
+
+    Tracebacks come without the values of variables: those would be payloads, and secrets.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -18,11 +21,17 @@ def configure_logs(log: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
+            structlog.processors.JSONRenderer(),
+        ]
         if log.format == "json"
         else [
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+                colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+                exception_formatter=structlog.dev.plain_traceback,
             )
         ]
     )

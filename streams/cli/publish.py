@@ -1,6 +1,5 @@
 """`stepwell publish`: lines to events."""
 
-import asyncio
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,7 +9,7 @@ import click
 from stepwell.streams.cli.invocation import (
     ExitCode,
     Invocation,
-    common_options,
+    asking_options,
     pass_invocation,
 )
 from stepwell.streams.cli.output import clean
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--key", metavar="FIELD", help="Where the data has the subject, which is the key.")
 @click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="For each record.")
-@common_options
+@asking_options
 @pass_invocation
 def publish(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
@@ -77,7 +76,7 @@ def _publish(
 ) -> None:
     settings = invocation.settings()
     try:
-        asyncio.run(invocation.app().publish(settings, source, line_format, tally.take))
+        invocation.run(invocation.app().publish(settings, source, line_format, tally.take))
     except KeyboardInterrupt:
         tally.say(f"Interrupted: {tally.summary}. The last line published is {tally.last_line}.")
         raise

@@ -1,6 +1,5 @@
 """`stepwell reindex`: embed every document of a file or a repository again."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from stepwell.streams.cli.invocation import ExitCode, Invocation, common_options, pass_invocation
+from stepwell.streams.cli.invocation import ExitCode, Invocation, asking_options, pass_invocation
 from stepwell.streams.cli.output import clean, print_fields, print_json
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ GITHUB = "github:"
 @click.option("--rate", type=float, metavar="DOCS/S", help="At most so many documents a second.")
 @click.option("--prune", is_flag=True, help="Remove documents that the source does not have.")
 @click.option("--into", metavar="COLLECTION", help="Otherwise the one that searches go to.")
-@common_options
+@asking_options
 @pass_invocation
 def reindex(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
@@ -52,7 +51,7 @@ def reindex(  # noqa: PLR0913 - one for each option
     started = None
     if source is not None:
         with _content(source) as file:
-            started = asyncio.run(
+            started = invocation.run(
                 app.start_reindex(
                     settings,
                     source if file is None else Path(source).name,
@@ -78,7 +77,7 @@ def _follow(invocation: Invocation, settings: "Settings", instance_id: str) -> N
     bar, app = _Bar(shown=not invocation.json), invocation.app()
     try:
         with bar.progress:
-            view = asyncio.run(app.follow_reindex(settings, instance_id, bar.show))
+            view = invocation.run(app.follow_reindex(settings, instance_id, bar.show))
     except KeyboardInterrupt:
         click.echo(f"Detached: re-index {instance_id} goes on.\n{_hints(instance_id)}", err=True)
         raise

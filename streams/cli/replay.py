@@ -1,6 +1,5 @@
 """`stepwell replay`: what the log holds, once more. A dry run unless it is told to `--execute`."""
 
-import asyncio
 import csv
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from stepwell.streams.cli.confirming import confirmed, yes_option
 from stepwell.streams.cli.invocation import (
     ExitCode,
     Invocation,
-    common_options,
+    asking_options,
     pass_invocation,
     setting_flag,
 )
@@ -171,7 +170,7 @@ def how_options(function: Function) -> Function:
 @where_options
 @how_options
 @setting_flag("--workflows", "worker.workflows", "module:function, or module:WorkflowClass")
-@common_options
+@asking_options
 @pass_invocation
 def replay(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
@@ -203,7 +202,7 @@ def replay(  # noqa: PLR0913 - one for each option
     settings, app, plan = invocation.settings(), invocation.app(), None
     if resume_id is not None:
         _check_nothing_given()
-        plan = asyncio.run(app.plan_again(settings, resume_id))
+        plan = invocation.run(app.plan_again(settings, resume_id))
         execute = True
     else:
         request = Request(
@@ -217,7 +216,7 @@ def replay(  # noqa: PLR0913 - one for each option
             skip=skip,
             tolerance=tolerance,
         )
-        plan = asyncio.run(app.plan_replay(settings, request))
+        plan = invocation.run(app.plan_replay(settings, request))
     if export is not None:
         _export(plan, export)
     if not execute:
@@ -235,7 +234,7 @@ def _execute(invocation: Invocation, plan: "Plan", pace: Pace, *, wait: bool, ye
     settings, app, ticket = invocation.settings(warn=False), invocation.app(), plan.ticket
     with Bar(plan) as bar:
         try:
-            result = asyncio.run(
+            result = invocation.run(
                 app.execute_replay(settings, ticket, pace, wait=wait, report=bar.show)
             )
         except KeyboardInterrupt:

@@ -6,11 +6,12 @@ import click
 
 from stepwell.streams.cli.broker import broker
 from stepwell.streams.cli.check import check
+from stepwell.streams.cli.completion import completion
 from stepwell.streams.cli.config import config
-from stepwell.streams.cli.control import trigger
 from stepwell.streams.cli.dev import dev
 from stepwell.streams.cli.dlq import dlq
 from stepwell.streams.cli.doctor import doctor
+from stepwell.streams.cli.earlier import reindexes, replays
 from stepwell.streams.cli.embed import embed
 from stepwell.streams.cli.example import example
 from stepwell.streams.cli.explain import explain
@@ -27,6 +28,8 @@ from stepwell.streams.cli.schema import schema
 from stepwell.streams.cli.search import search
 from stepwell.streams.cli.serve import gateway, worker
 from stepwell.streams.cli.topics import topics
+from stepwell.streams.cli.triggering import trigger
+from stepwell.streams.cli.workflows import workflows
 
 
 class Root(click.Group):
@@ -94,12 +97,13 @@ def cli() -> None:
     """
 
 
-cli.add_command(reindex)
+for command in (reindex, reindexes, replays):
+    cli.add_command(command)
 for command in (dev, gateway, worker, broker, model, embed, example):
     cli.add_command(command)
 for command in (publish, replay, schema):
     cli.add_command(command)
-for command in (search, index, trigger, instances, explain, check, dlq, forget):
+for command in (search, index, trigger, workflows, instances, explain, check, dlq, forget):
     cli.add_command(command)
-for command in (topics, config, doctor):
+for command in (topics, config, doctor, completion):
     cli.add_command(command)

@@ -1,21 +1,27 @@
 """`stepwell search`: the documents that answer a query best."""
 
-import asyncio
-
 import click
 
 from stepwell.streams.cli.invocation import (
     Invocation,
-    common_options,
+    asking_options,
     pass_invocation,
 )
 from stepwell.streams.cli.output import print_json, print_table
 
 LIMIT_MAX = 1000
+GITHUB = "github:"
+"""What the keys of GitHub's documents begin with; the table leaves it out."""
 
 
 @click.command()
-@click.argument("query", nargs=-1, required=True)
+@click.argument("query", nargs=-1)
+@click.option(
+    "--similar-to",
+    "key",
+    metavar="DOCUMENT",
+    help="Instead of a QUERY: documents that mean what this one does.",
+)
 @click.option("--type", "type_", metavar="TYPE", help="Only of this type: issue, milestone.")
 @click.option("--repo", metavar="OWNER/NAME", help="Only of this repository.")
 @click.option("--state", metavar="STATE", help="Only in this state: open, closed.")
@@ -28,12 +34,13 @@ LIMIT_MAX = 1000
     help="By meaning, by words, or by both rankings fused.",
 )
 @click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=10, show_default=True)
-@common_options
+@asking_options
 @pass_invocation
 def search(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
     *,
     query: tuple[str, ...],
+    key: str | None,
     type_: str | None,
     repo: str | None,
     state: str | None,
@@ -46,11 +53,17 @@ def search(  # noqa: PLR0913 - one for each option
     from stepwell.streams.ports import SearchMode
 
     text = " ".join(query).strip()
-    if not text:
-        raise click.UsageError("QUERY is empty")
+    if not text and key is None:
+        raise click.UsageError("QUERY is empty: say what to look for, or --similar-to what")
+    if text and key is not None:
+        raise click.UsageError("QUERY and --similar-to: one of them")
     filters = SearchFilters(type=type_, repo=repo, state=state, labels=labels)
-    settings = invocation.settings()
-    hits = asyncio.run(invocation.app().search(settings, text, filters, limit, SearchMode(mode)))
+    settings, app = invocation.settings(), invocation.app()
+    if key is None:
+        asked = app.search(settings, text, filters, limit, SearchMode(mode))
+    else:
+        asked = app.similar(settings, _full(key), filters, limit)
+    hits = invocation.run(asked)
     if invocation.json:
         print_json(hits)
     elif hits:
@@ -60,7 +73,7 @@ def search(  # noqa: PLR0913 - one for each option
                 (
                     f"{hit.score:.3g}",
                     hit.document.type,
-                    hit.document.key.removeprefix("github:"),
+                    hit.document.key.removeprefix(GITHUB),
                     hit.document.state,
                     hit.document.title,
                     hit.document.url,
@@ -70,3 +83,8 @@ def search(  # noqa: PLR0913 - one for each option
         )
     else:
         click.echo("Nothing found. What was taken in: stepwell instances list", err=True)
+
+
+def _full(key: str) -> str:
+    """The key of a document as the table shows it, or as it is."""
+    return key if ":" in key else f"{GITHUB}{key}"

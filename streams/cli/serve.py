@@ -33,7 +33,7 @@ Run = Callable[["Settings", asyncio.Event], Awaitable[None]]
 @pass_invocation
 def gateway(invocation: Invocation) -> None:
     """Take webhooks and append them to Kafka; serve instances at /api/v1."""
-    _serve(invocation, lambda app: app.run_gateway)
+    serve_until_signalled(invocation, lambda app: app.run_gateway)
 
 
 @click.command()
@@ -43,10 +43,11 @@ def gateway(invocation: Invocation) -> None:
 @pass_invocation
 def worker(invocation: Invocation) -> None:
     """Run workflows. Start as many as you like, each with its own data directory."""
-    _serve(invocation, lambda app: app.run_worker)
+    serve_until_signalled(invocation, lambda app: app.run_worker)
 
 
-def _serve(invocation: Invocation, choose: Callable[[App], Run]) -> None:
+def serve_until_signalled(invocation: Invocation, choose: Callable[[App], Run]) -> None:
+    """Run a server as the settings say, until SIGTERM or Ctrl-C."""
     from stepwell.streams.cli.logs import configure_logs
 
     if invocation.json:

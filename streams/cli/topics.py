@@ -1,10 +1,8 @@
 """`stepwell topics`: the topics Stepwell needs."""
 
-import asyncio
-
 import click
 
-from stepwell.streams.cli.invocation import Invocation, common_options, pass_invocation
+from stepwell.streams.cli.invocation import Invocation, asking_options, pass_invocation
 from stepwell.streams.cli.output import print_json
 
 
@@ -14,12 +12,12 @@ def topics() -> None:
 
 
 @topics.command()
-@common_options
+@asking_options
 @pass_invocation
 def ensure(invocation: Invocation) -> None:
     """Create topics that are missing, and refuse those that are not as they must be."""
     settings = invocation.settings()
-    created = asyncio.run(invocation.app().ensure_topics(settings))
+    created = invocation.run(invocation.app().ensure_topics(settings))
     if invocation.json:
         print_json({"created": created})
     else:

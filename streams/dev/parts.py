@@ -19,6 +19,8 @@ HOST = "127.0.0.1"
 PREFERRED = {"broker": 9092, "gateway": 8400, "worker": 8401}
 STATE = "dev.json"
 
+Probe = Callable[[], Awaitable[bool]]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -56,15 +58,15 @@ def plan(settings: Settings, data: Path, options: Sequence[str]) -> Plan:
     if not settings.gateway.github_secrets:
         environ["STEPWELL_GATEWAY_GITHUB_SECRETS_FILE"] = str(secret_file)
 
-    def part(name: str, arguments: Sequence[str], ready: _Probe, address: str) -> Part:
+    def part(name: str, arguments: Sequence[str], ready: Probe, address: str) -> Part:
         command = [sys.executable, "-m", "stepwell.streams.cli", *arguments, *options]
         return Part(name, command, environ, ready, address)
 
     gateway_url = f"http://{HOST}:{ports['gateway']}"
     worker_url = f"http://{HOST}:{ports['worker']}"
     parts = [
-        part("worker", ["worker"], _answers(f"{worker_url}/readyz"), f"{worker_url}/metrics"),
-        part("gateway", ["gateway"], _answers(f"{gateway_url}/readyz"), gateway_url),
+        part("worker", ["worker"], answers(f"{worker_url}/readyz"), f"{worker_url}/metrics"),
+        part("gateway", ["gateway"], answers(f"{gateway_url}/readyz"), gateway_url),
     ]
     if embedded_broker:
         arguments = ["broker", "--data-dir", str(data / "broker"), "--port", str(ports["broker"])]
@@ -72,10 +74,9 @@ def plan(settings: Settings, data: Path, options: Sequence[str]) -> Plan:
     return Plan(tuple(parts), bootstrap, index_url, gateway_url, secret_file)
 
 
-_Probe = Callable[[], Awaitable[bool]]
+def answers(url: str) -> Probe:
+    """Whether something answers there, and says that it is well."""
 
-
-def _answers(url: str) -> _Probe:
     async def probe() -> bool:
         try:
             async with aiohttp.ClientSession() as client, client.get(url) as answer:
@@ -86,7 +87,7 @@ def _answers(url: str) -> _Probe:
     return probe
 
 
-def _listens(host: str, port: int) -> _Probe:
+def _listens(host: str, port: int) -> Probe:
     async def probe() -> bool:
         try:
             _, writer = await asyncio.open_connection(host, port)

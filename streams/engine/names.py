@@ -12,8 +12,11 @@ from stepwell.streams.engine.limits import (
     WORKFLOW_NAME_LENGTH_MAX,
 )
 
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-_EVENT_TYPE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+IDENTIFIER = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
+"""Names of workflows and ids of instances, as a pattern."""
+EVENT_TYPE = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_IDENTIFIER = re.compile(IDENTIFIER)
+_EVENT_TYPE = re.compile(EVENT_TYPE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

@@ -6,6 +6,7 @@ A pun that moderation refuses is marked as rejected, with the reason, and ends t
 again would not make it better. Without categories a pun is published all the same.
 
 `similar_puns` and `preview` answer at once, for a page that shows a pun or one that is being typed.
+`stepwell example site` runs such pages around it (`pun_site/`).
 """
 
 from collections.abc import Sequence
@@ -149,22 +150,23 @@ class Preview:
 
 async def similar_puns(pun: Pun, embedder: Embedder, index: VectorIndex) -> list[Hit]:
     """Published puns like this one."""
-    hits = await _nearest(await embedder.embed_query(pun.text), index, "pun")
+    hits = await nearest(await embedder.embed_query(pun.text), index, "pun")
     return [hit for hit in hits if hit.document.number != pun.id]
 
 
 async def preview(text: str, embedder: Embedder, index: VectorIndex) -> Preview:
     """A look at a pun that is being typed; stores nothing, asks no language model."""
     vector = await embedder.embed_query(text)
-    puns = await _nearest(vector, index, "pun")
-    categories = await _nearest(vector, index, "pun-category")
+    puns = await nearest(vector, index, "pun")
+    categories = await nearest(vector, index, "pun-category")
     return Preview(
         tuple(hit.document.body for hit in puns), tuple(hit.document.body for hit in categories)
     )
 
 
-async def _nearest(vector: Vector, index: VectorIndex, kind: str) -> list[Hit]:
-    return await index.search(vector, limit=5, filters=SearchFilters(type=kind))
+async def nearest(vector: Vector, index: VectorIndex, kind: str, limit: int = 5) -> list[Hit]:
+    """The puns, or categories, that are nearest to a text of this vector."""
+    return await index.search(vector, limit=limit, filters=SearchFilters(type=kind))
 
 
 def pun_document(pun: Pun, categories: Sequence[str]) -> Document:

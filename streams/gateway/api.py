@@ -6,40 +6,51 @@ Whatever is told is judged by the fold before the answer: 2xx says that the jour
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
-import orjson
 import structlog
 from aiohttp import web
 
 from stepwell.schemas.commands import Command, DeleteRequested, EventReceived
 from stepwell.schemas.journal import InstanceKey
-from stepwell.streams.errors import (
-    BrokerUnavailable,
-    InstanceError,
-    InstanceNotFound,
-    ReadModelUnavailable,
-)
+from stepwell.streams.errors import BrokerUnavailable, InstanceNotFound
 from stepwell.streams.gateway import api_bodies
 from stepwell.streams.gateway.api_bodies import ACTIONS, UNSTAMPED, command_of, parse
-from stepwell.streams.gateway.bodies import read_body
+from stepwell.streams.gateway.bodies import read_json
 from stepwell.streams.gateway.control import Control
 from stepwell.streams.gateway.guards import Guard
-from stepwell.streams.gateway.problems import Problem, Reason, refused, unavailable
 from stepwell.streams.gateway.reader import Reader
 from stepwell.streams.gateway.reindexing import StartReindex
-from stepwell.streams.views import InstanceDetails, plain
+from stepwell.streams.gateway.replays import Replays
+from stepwell.streams.gateway.routing import (
+    JSON,
+    Addition,
+    Answer,
+    Doc,
+    Route,
+    Routes,
+    Taken,
+    json_answer,
+)
+from stepwell.streams.views import Explanation, InstanceDetails, Receipt
 
 log = structlog.get_logger(__name__)
 
-BODY_TIMEOUT_MS = 10_000
 READ_TIMEOUT_MS = 30_000
 INSTANCES = "/api/v1/workflows/{workflow}/instances"
 INSTANCE = f"{INSTANCES}/{{id}}"
 
 Describe = Callable[[str, str], Awaitable[InstanceDetails | None]]
 """Told (workflow, instance id), where the id `latest` is the newest."""
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_MISSING, _CANNOT = (HTTPStatus.NOT_FOUND,), (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_MEANINGS = {
+    "pause": "Start no more steps, and pause when those that run have ended.",
+    "resume": "Go on after a pause, or take the request for one back.",
+    "cancel": "Have the workflow see a cancellation, so that it ends in its own way.",
+    "terminate": "End it now, or after its rollback.",
+    "restart": "Run it again, from the beginning or from a step.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,11 @@ class Instances:
     """How long a look may take."""
     reader: Reader | None = None
     """Without one there are no lists, and no stream."""
+    replays: Replays | None = None
+    explain: Callable[[InstanceDetails], Awaitable[Explanation]] | None = None
+    """Told all about an instance, says why it does not advance."""
+    additions: tuple[Addition, ...] = ()
+    """More that is served beside the API."""
 
 
 class Api:
@@ -63,20 +79,59 @@ class Api:
     def __init__(self, instances: Instances, guard: Guard, *, max_body_bytes: int) -> None:
         self._instances = instances
         self._control = instances.control
-        self._guard = guard
+        self._routes = Routes(guard)
         self._max_body_bytes = max_body_bytes
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """To be added to an application."""
-        actions = "|".join(ACTIONS)
+        routes, location = self._routes, {"Location": "Where the instance is."}
+        created = Doc(
+            name="createInstance",
+            tag="instances",
+            takes=Taken({JSON: api_bodies.Creation}),
+            gives={HTTPStatus.CREATED: Answer(Receipt, headers=location)},
+            refuses=(HTTPStatus.CONFLICT,),
+        )
+        batch = Doc(
+            name="createInstances",
+            tag="instances",
+            takes=Taken({JSON: api_bodies.Batch}),
+            gives={HTTPStatus.CREATED: Answer(list[Receipt])},
+        )
+        described = Doc(
+            name="describeInstance",
+            tag="instances",
+            gives={HTTPStatus.OK: Answer(InstanceDetails)},
+            refuses=_MISSING,
+        )
+        told = {HTTPStatus.ACCEPTED: Answer(Receipt)}
+        event = Doc(
+            name="sendEvent",
+            tag="instances",
+            takes=Taken({JSON: api_bodies.Event}),
+            gives=told,
+            refuses=_CANNOT,
+        )
+        deleted = Doc(name="deleteInstance", tag="instances", gives=told, refuses=_MISSING)
         return [
-            web.post(INSTANCES, self._guarded(self.create)),
-            web.post(f"{INSTANCES}/batch", self._guarded(self.create_batch)),
-            web.get(INSTANCE, self._guarded(self.describe)),
-            web.delete(INSTANCE, self._guarded(self.delete)),
-            web.post(f"{INSTANCE}/events", self._guarded(self.send_event)),
-            web.post(f"{INSTANCE}/{{action:{actions}}}", self._guarded(self.act)),
+            routes.operate("POST", INSTANCES, self.create, created),
+            routes.operate("POST", f"{INSTANCES}/batch", self.create_batch, batch),
+            routes.read(INSTANCE, self.describe, described),
+            routes.operate("DELETE", INSTANCE, self.delete, deleted),
+            routes.operate("POST", f"{INSTANCE}/events", self.send_event, event),
+            *(self._action(action, body) for action, body in ACTIONS.items()),
         ]
+
+    def _action(self, action: str, body: type) -> Route:
+        doc = Doc(
+            name=f"{action}Instance",
+            tag="instances",
+            summary=_MEANINGS[action],
+            takes=Taken({JSON: body}),
+            gives={HTTPStatus.ACCEPTED: Answer(Receipt)},
+            refuses=_CANNOT,
+        )
+        return self._routes.operate("POST", f"{INSTANCE}/{action}", partial(self.act, action), doc)
 
     async def create(self, request: web.Request) -> web.Response:
         """Start an instance; 409 when its id is taken."""
@@ -115,10 +170,9 @@ class Api:
         event = EventReceived(body.type, body.payload, UNSTAMPED, body.event_id)
         return await self._tell(request, event)
 
-    async def act(self, request: web.Request) -> web.Response:
+    async def act(self, action: str, request: web.Request) -> web.Response:
         """Pause, resume, cancel, terminate or restart."""
-        raw = await self._body(request)
-        return await self._tell(request, command_of(request.match_info["action"], raw))
+        return await self._tell(request, command_of(action, await self._body(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Stop it without a rollback and forget it."""
@@ -133,54 +187,8 @@ class Api:
         return json_answer(HTTPStatus.ACCEPTED, receipt)
 
     async def _body(self, request: web.Request) -> bytes:
-        if request.content_type != "application/json":  # a form of another site cannot say that
-            detail = "Send application/json, and say so in Content-Type."
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Reason.MEDIA_TYPE, detail, close=True)
-        return await read_body(request, max_bytes=self._max_body_bytes, timeout_ms=BODY_TIMEOUT_MS)
-
-    def _guarded(self, handler: Handler) -> Handler:
-        return guarded(self._guard, handler)
-
-
-def guarded(guard: Guard, handler: Handler) -> Handler:
-    """The handler for those who may ask; its errors become problems with a code."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        try:
-            guard.check_token(request)
-            guard.check_site(request)
-            return await _translated(handler, request)
-        except Problem as problem:
-            problem.code = problem.code or f"request.{problem.reason}"
-            why = problem.hint or problem.detail
-            log.warning(
-                "request refused", path=request.rel_url.raw_path, code=problem.code, why=why
-            )
-            raise
-
-    return answer
-
-
-async def _translated(handler: Handler, request: web.Request) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except InstanceError as error:
-        raise refused(error) from error
-    except (BrokerUnavailable, ReadModelUnavailable) as error:
-        detail = (
-            "Kafka did not answer in time. A command may have been stored all the same: look at "
-            "the instance, or ask again under the same instance or event id."
-        )
-        raise unavailable(str(error), detail) from error
+        return await read_json(request, max_bytes=self._max_body_bytes)
 
 
 def _key(request: web.Request) -> InstanceKey:
     return InstanceKey(request.match_info["workflow"], request.match_info["id"])
-
-
-def json_answer(
-    status: HTTPStatus, value: object, headers: dict[str, str] | None = None
-) -> web.Response:
-    """A value as JSON."""
-    body = orjson.dumps(value, default=plain)
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, with_config
 
 from stepwell.schemas.commands import (
     CancelRequested,
@@ -18,6 +18,12 @@ from stepwell.schemas.commands import (
 )
 from stepwell.schemas.events import Json
 from stepwell.schemas.parts import Lane
+from stepwell.streams.engine.limits import (
+    EVENT_TYPE_LENGTH_MAX,
+    INSTANCE_ID_LENGTH_MAX,
+    STEP_NAME_LENGTH_MAX,
+)
+from stepwell.streams.engine.names import EVENT_TYPE, IDENTIFIER
 from stepwell.streams.errors import InvalidRequest
 from stepwell.streams.gateway.control import NewInstance
 from stepwell.streams.gateway.problems import Problem, Reason
@@ -30,7 +36,22 @@ EVENT_ID_LENGTH_MAX = 200
 _FIELD_SHOWN = 80
 _PROBLEMS_SHOWN = 5
 
+Schema = dict[str, JsonValue]
+
 _strict = with_config(ConfigDict(extra="forbid", strict=True))
+_ID: Schema = {"pattern": f"^{IDENTIFIER}$", "maxLength": INSTANCE_ID_LENGTH_MAX}
+_TYPE: Schema = {"pattern": f"^{EVENT_TYPE}$", "maxLength": EVENT_TYPE_LENGTH_MAX}
+_LANE: Schema = {"enum": list(Lane)}
+_KIND: Schema = {"enum": list(StepKind)}
+_STEP: Schema = {"minLength": 1, "maxLength": STEP_NAME_LENGTH_MAX}
+_NUMBER: Schema = {"minimum": 1}
+# What follows is documented here and checked by `requests.py`, whose errors have codes.
+NewId = Annotated[str, Field(json_schema_extra=_ID)]
+EventType = Annotated[str, Field(json_schema_extra=_TYPE)]
+LaneName = Annotated[str, Field(json_schema_extra=_LANE)]
+StepName = Annotated[str, Field(json_schema_extra=_STEP)]
+Number = Annotated[int, Field(json_schema_extra=_NUMBER)]
+Kind = Annotated[str, Field(json_schema_extra=_KIND)]
 Why = Annotated[str, Field(max_length=REASON_LENGTH_MAX)]
 T = TypeVar("T")
 
@@ -40,9 +61,9 @@ T = TypeVar("T")
 class Creation:
     """One instance; without an id it gets one."""
 
-    id: str | None = None
+    id: NewId | None = None
     params: Json = None
-    lane: str = Lane.LIVE
+    lane: LaneName = Lane.LIVE
 
 
 @_strict
@@ -50,7 +71,7 @@ class Creation:
 class BatchItem:
     """One instance of a batch; without an id it gets one."""
 
-    id: str | None = None
+    id: NewId | None = None
     params: Json = None
 
 
@@ -72,7 +93,7 @@ class Batch:
 class Event:
     """What an instance is sent; a second one with the same `event_id` has no effect."""
 
-    type: str
+    type: EventType
     payload: Json = None
     event_id: Annotated[str, Field(max_length=EVENT_ID_LENGTH_MAX)] = ""
 
@@ -99,9 +120,9 @@ class Termination:
 class FromStep:
     """The step that a restart begins with; what precedes it is kept."""
 
-    name: str
-    occurrence: int = 1
-    kind: str = StepKind.DO
+    name: StepName
+    occurrence: Number = 1
+    kind: Kind = StepKind.DO
 
 
 @_strict
@@ -121,7 +142,12 @@ _SIMPLE: dict[str, type[PauseRequested | ResumeRequested | CancelRequested]] = {
     "resume": ResumeRequested,
     "cancel": CancelRequested,
 }
-ACTIONS = (*_SIMPLE, "terminate", "restart")
+ACTIONS: dict[str, type] = {
+    **dict.fromkeys(_SIMPLE, Reasoned),
+    "terminate": Termination,
+    "restart": Restart,
+}
+"""What may be asked of an instance, and the body that says how."""
 
 
 def command_of(action: str, raw: bytes) -> Command:

@@ -7,6 +7,19 @@ from aiohttp import web
 
 from stepwell.streams.gateway.problems import Problem, Reason
 
+JSON_TIMEOUT_MS = 10_000
+
+
+async def read_json(request: web.Request, *, max_bytes: int) -> bytes:
+    """The raw body of what says that it is JSON; raises `Problem` 415 otherwise.
+
+    A form of another site cannot say that.
+    """
+    if request.content_type != "application/json":
+        detail = "Send application/json, and say so in Content-Type."
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Reason.MEDIA_TYPE, detail, close=True)
+    return await read_body(request, max_bytes=max_bytes, timeout_ms=JSON_TIMEOUT_MS)
+
 
 async def read_body(request: web.Request, *, max_bytes: int, timeout_ms: int) -> bytes:
     """The raw body; raises `Problem` 408, 413 or 415, each of which closes the connection.

@@ -13,6 +13,7 @@ from stepwell.schemas.asyncapi import asyncapi
 from stepwell.schemas.json_schemas import json_schemas
 from stepwell.schemas.topics import Topics
 from stepwell.streams.gateway.problems import Problem, Reason
+from stepwell.streams.gateway.routing import Answer, Doc, Route, open_to_all
 
 SCHEMA_TYPE = "application/schema+json"
 ASYNCAPI_TYPE = "application/vnd.aai.asyncapi+json"
@@ -25,12 +26,25 @@ class Contract:
         self._asyncapi = orjson.dumps(asyncapi(topics))
         self._schemas = json_schemas()
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """To be added to an application."""
+        names = {"type": "object", "required": ["schemas"]}
+        listed = Doc(name="listSchemas", tag="contract", gives={HTTPStatus.OK: Answer(names)})
+        shown = Doc(
+            name="showSchema",
+            tag="contract",
+            gives={HTTPStatus.OK: Answer({"type": "object"}, SCHEMA_TYPE)},
+            refuses=(HTTPStatus.NOT_FOUND,),
+        )
+        document = Doc(
+            name="showAsyncApi",
+            tag="contract",
+            gives={HTTPStatus.OK: Answer({"type": "object"}, ASYNCAPI_TYPE)},
+        )
         return [
-            web.get("/schemas", self.names),
-            web.get("/schemas/{name:[a-z0-9-]+}", self.schema),
-            web.get("/asyncapi.json", self.document),
+            open_to_all("/schemas", self.names, listed),
+            open_to_all("/schemas/{name:[a-z0-9-]+}", self.schema, shown),
+            open_to_all("/asyncapi.json", self.document, document),
         ]
 
     async def names(self, _: web.Request) -> web.Response:

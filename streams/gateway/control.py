@@ -40,6 +40,7 @@ from stepwell.streams.errors import (
 from stepwell.streams.gateway import requests
 from stepwell.streams.gateway.judging import Ruling
 from stepwell.streams.kafka.publisher import Position
+from stepwell.streams.spans import NO_TRACING, Tracing, headers_of
 from stepwell.streams.views import InstanceSummary, Receipt
 
 JUDGE_TIMEOUT_MS = 30_000
@@ -80,7 +81,7 @@ class Control:
     event id, or look at the instance.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two by name
         self,
         journal: Journal,
         judging: Judging,
@@ -88,8 +89,10 @@ class Control:
         clock: Callable[[], int],
         new_id: Callable[[], str],
         timeout_ms: int = JUDGE_TIMEOUT_MS,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._journal = journal
+        self._tracing = tracing
         self._judging = judging
         self._clock = clock
         self._new_id = new_id
@@ -136,13 +139,15 @@ class Control:
         requests.check_workflow(workflow)
         if lane not in list(Lane):
             raise InvalidRequest(f"lane {lane!r} is not one of {', '.join(Lane)}")
-        now_ms = self._clock()
+        now_ms, trace = self._clock(), self._tracing.current()
         wanted: dict[InstanceKey, InstanceRecord] = {}
         for new in instances:
             instance_id = self._new_id() if new.instance_id is None else new.instance_id
             requests.check_new_id(instance_id)
             requests.check_params(new.params)
-            created = InstanceCreated(new.params, now_ms, lane=lane, retention=retention)
+            created = InstanceCreated(
+                new.params, now_ms, lane=lane, retention=retention, trace=trace
+            )
             wanted.setdefault(InstanceKey(workflow, instance_id), created)
         return [_receipt(it) for it in await self._settle(list(wanted.items()))]
 
@@ -200,8 +205,13 @@ class Control:
             InstanceKey(workflow, requests.check_address(instance_id))
             for instance_id in requests.check_batch(instance_ids)
         ]
-        rulings = await self._settle([(key, self._stamped(DeleteRequested(0))) for key in keys])
-        return [_receipt(each) for each in rulings]
+        return await self.tell_all([(key, DeleteRequested(0)) for key in keys])
+
+    async def tell_all(self, commands: Sequence[tuple[InstanceKey, Command]]) -> list[Receipt]:
+        """Send 1 to 100 commands; what is refused is no error here: its receipt has a code."""
+        requests.check_batch(commands)
+        told = [(key, self._stamped(command)) for key, command in commands]
+        return [_receipt(each) for each in await self._settle(told)]
 
     # --- waiting ------------------------------------------------------------------------------
 
@@ -235,8 +245,10 @@ class Control:
         return [rulings[position] for position in positions]
 
     async def _append(self, key: InstanceKey, record: InstanceRecord) -> Position:
+        trace = record.trace if isinstance(record, InstanceCreated) else None
+        value, headers = codec.encode(record), list(headers_of(trace))
         try:
-            return await self._journal.append(EventRecord(key.encode(), codec.encode(record), []))
+            return await self._journal.append(EventRecord(key.encode(), value, headers))
         except EventRejected as error:
             raise InvalidRequest(error.detail) from error
 

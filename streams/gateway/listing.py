@@ -1,27 +1,41 @@
 """`/api/v1`: lists of instances and workflows, and a stream of what happens to them."""
 
 import asyncio
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
 import orjson
 from aiohttp import web
 
-from stepwell.streams.engine.state import Status
-from stepwell.streams.errors import InvalidRequest
-from stepwell.streams.gateway.api import INSTANCES, guarded, json_answer
+from stepwell.streams.gateway.api import INSTANCES
+from stepwell.streams.gateway.asking import (
+    OTHERS,
+    QUERY,
+    TEXTS,
+    filters_of,
+    limit_of,
+    query_of,
+)
 from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.reader import Reader
-from stepwell.streams.lists import InstanceFilters, News
+from stepwell.streams.gateway.routing import Answer, Doc, Parameter, Route, Routes, json_answer
+from stepwell.streams.lists import InstancePage, News, WorkflowView
 
 PAGE_DEFAULT, PAGE_MAX = 50, 500
-TEXT_LENGTH_MAX = 1000
-NUMBER_LENGTH_MAX = 15
 HEARTBEAT_MS = 15_000
 """A stream in which nothing happens says so, so that proxies keep it open."""
-_TEXTS = frozenset({"workflow", "status", "id_prefix", "subject", "text", "cursor"})
-_OTHERS = frozenset({"created_from", "created_before", "limit"})
+EVENTS = Answer(media="text/event-stream")
+STREAM = (
+    Parameter("since", "The id of an event, or the `place` of a list."),
+    Parameter("Last-Event-ID", "The same, as browsers send it.", place="header"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowList:
+    """The workflows that have instances."""
+
+    workflows: tuple[WorkflowView, ...]
 
 
 class Listing:
@@ -29,17 +43,36 @@ class Listing:
 
     def __init__(self, reader: Reader, guard: Guard, *, heartbeat_ms: int = HEARTBEAT_MS) -> None:
         self._reader = reader
-        self._guard = guard
+        self._routes = Routes(guard)
         self._heartbeat_ms = heartbeat_ms
         self._stopped = asyncio.Event()
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """To be added to an application, whose shutdown `stop` should be told of."""
+        page = {HTTPStatus.OK: Answer(InstancePage)}
+        wrong = (HTTPStatus.UNPROCESSABLE_ENTITY,)
+        every = Doc(name="listInstances", tag="instances", query=QUERY, gives=page, refuses=wrong)
+        some = Doc(
+            name="listInstancesOfWorkflow",
+            tag="instances",
+            query=tuple(it for it in QUERY if it.name != "workflow"),
+            gives=page,
+            refuses=wrong,
+        )
+        workflows = Doc(
+            name="listWorkflows",
+            tag="workflows",
+            gives={HTTPStatus.OK: Answer(WorkflowList)},
+            refuses=wrong,
+        )
+        stream = Doc(
+            name="streamChanges", tag="instances", query=STREAM, gives={HTTPStatus.OK: EVENTS}
+        )
         return [
-            web.get("/api/v1/instances", guarded(self._guard, self.instances)),
-            web.get(INSTANCES, guarded(self._guard, self.instances)),
-            web.get("/api/v1/workflows", guarded(self._guard, self.workflows)),
-            web.get("/api/v1/stream", guarded(self._guard, self.stream)),
+            self._routes.read("/api/v1/instances", self.instances, every),
+            self._routes.read(INSTANCES, self.instances, some),
+            self._routes.read("/api/v1/workflows", self.workflows, workflows),
+            self._routes.read("/api/v1/stream", self.stream, stream),
         ]
 
     async def stop(self, _: web.Application) -> None:
@@ -48,20 +81,17 @@ class Listing:
 
     async def instances(self, request: web.Request) -> web.Response:
         """Instances, newest first: those that the query asks for, a page at a time."""
-        asked = _query(request)
-        limit = _number(asked, "limit")
-        if limit is None:
-            limit = PAGE_DEFAULT
-        if not 1 <= limit <= PAGE_MAX:
-            raise InvalidRequest(f"limit: 1 to {PAGE_MAX}")
-        page = await self._reader.page(_filters(asked), limit=limit, cursor=asked.get("cursor"))
+        asked = query_of(request, TEXTS | OTHERS)
+        limit = limit_of(asked, default=PAGE_DEFAULT, most=PAGE_MAX)
+        filters = filters_of(asked)
+        cursor = next(iter(asked.get("cursor", ())), None)
+        page = await self._reader.page(filters, limit=limit, cursor=cursor)
         return json_answer(HTTPStatus.OK, page)
 
     async def workflows(self, request: web.Request) -> web.Response:
         """The workflows that have instances, with how many are in which status."""
-        if request.query:
-            raise InvalidRequest(f"{_shown(next(iter(request.query)))}: there is no such parameter")
-        return json_answer(HTTPStatus.OK, {"workflows": await self._reader.workflows()})
+        query_of(request, frozenset())
+        return json_answer(HTTPStatus.OK, WorkflowList(tuple(await self._reader.workflows())))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """What happens to instances, as server-sent events.
@@ -106,59 +136,3 @@ def event_of(news: News) -> bytes:
         return f"event: reset\nid: {news.place}\ndata: {{}}\n\n".encode()
     events = [b"event: instance\ndata: %b\n" % orjson.dumps(asdict(it)) for it in news.changes]
     return b"\n".join(events) + f"id: {news.place}\n\n".encode()
-
-
-def _query(request: web.Request) -> dict[str, str]:
-    """The parameters; raises `InvalidRequest` for those that are unknown, doubled or too long."""
-    workflow = request.match_info.get("workflow")
-    asked = {} if workflow is None else {"workflow": workflow}
-    for name, value in request.query.items():
-        if name not in _TEXTS | _OTHERS:
-            raise InvalidRequest(f"{_shown(name)}: there is no such parameter")
-        if name in asked:
-            raise InvalidRequest(f"{name}: is there twice")
-        if len(value) > TEXT_LENGTH_MAX:
-            raise InvalidRequest(f"{name}: at most {TEXT_LENGTH_MAX} characters")
-        asked[name] = value
-    return asked
-
-
-def _filters(asked: dict[str, str]) -> InstanceFilters:
-    status = asked.get("status")
-    if status is not None and status not in list(Status):
-        raise InvalidRequest(f"status: one of {', '.join(Status)}")
-    return InstanceFilters(
-        workflow=asked.get("workflow"),
-        status=status,
-        created_from_ms=_time(asked, "created_from"),
-        created_before_ms=_time(asked, "created_before"),
-        id_prefix=asked.get("id_prefix"),
-        subject=asked.get("subject"),
-        text=asked.get("text"),
-    )
-
-
-def _number(asked: dict[str, str], name: str) -> int | None:
-    text = asked.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdecimal() and 0 < len(text) <= NUMBER_LENGTH_MAX):
-        raise InvalidRequest(f"{name}: a whole number of at most {NUMBER_LENGTH_MAX} digits")
-    return int(text)
-
-
-def _time(asked: dict[str, str], name: str) -> int | None:
-    text = asked.get(name, "")
-    if not text or text.isdecimal():
-        return _number(asked, name)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise InvalidRequest(f"{name}: milliseconds, or a time like 2026-11-21T22:00:00Z")
-    return int(at.timestamp() * 1000)
-
-
-def _shown(name: str) -> str:
-    return name[:80]

@@ -1,32 +1,55 @@
 """What Prometheus and an orchestrator ask of any process: metrics, alive, ready."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Literal
 
 from aiohttp import web
 
-from stepwell.streams.gateway.guards import Guard
+from stepwell.streams.gateway.guards import Guard, Scope
 from stepwell.streams.gateway.problems import Problem, Reason
+from stepwell.streams.gateway.routing import Answer, Doc, Route, open_to_all, told
 from stepwell.streams.metrics import CONTENT_TYPE, OPENMETRICS_TYPE, Metrics
 
 Unready = Callable[[], Awaitable[str]]
 """Why the process is not ready now; empty when it is."""
 
 
-class Operations:
-    """`/healthz`, `/readyz` and `/metrics`; with a token, metrics need it as a bearer token."""
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a process is."""
 
-    def __init__(self, metrics: Metrics, unready: Unready, token: str | None) -> None:
+    status: Literal["ok", "ready"]
+
+
+class Operations:
+    """`/healthz`, `/readyz` and `/metrics`; where there is a token, metrics need one that reads."""
+
+    def __init__(self, metrics: Metrics, unready: Unready, guard: Guard) -> None:
         self._metrics = metrics
         self._unready = unready
-        self._guard = Guard(token)
+        self._guard = guard
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """To be added to an application."""
+        said = {HTTPStatus.OK: Answer(Condition)}
+        alive = Doc(name="isAlive", tag="operations", gives=said)
+        ready = Doc(
+            name="isReady",
+            tag="operations",
+            gives=said,
+            refuses=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        )
+        scraped = Doc(
+            name="scrapeMetrics",
+            tag="operations",
+            gives={HTTPStatus.OK: Answer(media="text/plain")},
+        )
         return [
-            web.get("/healthz", self.healthz),
-            web.get("/readyz", self.readyz),
-            web.get("/metrics", self.metrics),
+            open_to_all("/healthz", self.healthz, alive),
+            open_to_all("/readyz", self.readyz, ready),
+            Route("GET", "/metrics", self.metrics, Scope.READ, told(scraped, self.metrics)),
         ]
 
     async def healthz(self, _: web.Request) -> web.Response:
@@ -41,7 +64,7 @@ class Operations:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """What Prometheus scrapes; OpenMetrics, with exemplars, for those that take it."""
-        self._guard.check_token(request)
+        self._guard.check(request, Scope.READ)
         accepted = ",".join(request.headers.getall("Accept", ()))
         if OPENMETRICS_TYPE.partition(";")[0] in accepted.lower():
             body, media_type = self._metrics.render_openmetrics(), OPENMETRICS_TYPE

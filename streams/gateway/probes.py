@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from stepwell.streams.errors import ConfigurationError
+from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.operations import Operations, problems
 from stepwell.streams.metrics import Metrics
 from stepwell.streams.settings import MetricsSettings
@@ -22,7 +23,7 @@ async def serving_probes(
 
     token = settings.token.get_secret_value() if settings.token else None
     app = web.Application(middlewares=[problems])
-    app.add_routes(Operations(metrics, unready, token).routes())
+    app.add_routes(Operations(metrics, unready, Guard(token)).routes())
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

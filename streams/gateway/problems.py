@@ -18,6 +18,7 @@ from stepwell.streams.errors import (
     InstanceNotFound,
     InvalidInstanceId,
     InvalidRequest,
+    StepNotFound,
     StepwellError,
 )
 
@@ -46,6 +47,8 @@ class Reason(StrEnum):
     QUERY = "query"
     HOST = "host"
     TOKEN = "token"  # noqa: S105 - a label
+    SCOPE = "scope"
+    GUESSES = "guesses"
 
 
 @dataclass(eq=False)
@@ -119,6 +122,7 @@ def refused(error: InstanceError) -> Problem:
         InvalidInstanceId: HTTPStatus.UNPROCESSABLE_ENTITY,
         InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
         InstanceNotFound: HTTPStatus.NOT_FOUND,
+        StepNotFound: HTTPStatus.NOT_FOUND,
     }
     status = statuses.get(type(error), HTTPStatus.CONFLICT)
     return Problem(status, error.code, str(error.args[0]), code=error.code)

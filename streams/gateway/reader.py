@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from stepwell.streams.engine.check import Recording
+from stepwell.streams.gateway.judging import Ruling
 from stepwell.streams.lists import InstanceFilters, InstancePage, News, WorkflowView
 from stepwell.streams.views import InstanceDetails
 
@@ -22,6 +24,14 @@ class Reader(Protocol):
 
     async def details(self, workflow: str | None, instance_id: str) -> InstanceDetails | None:
         """One instance with its steps; the id `latest` is the newest."""
+        ...
+
+    async def recording(self, workflow: str, instance_id: str) -> Recording | None:
+        """The records of its present run; the id `latest` is the newest instance."""
+        ...
+
+    async def commands(self, prefix: str) -> list[Ruling]:
+        """What became of the commands whose ids begin so."""
         ...
 
     def news(self, place: str | None) -> AsyncGenerator[News]:

@@ -13,16 +13,26 @@ import structlog
 from aiohttp import ClientPayloadError, web
 from pydantic import TypeAdapter, ValidationError
 
-from stepwell.streams.gateway.api import INSTANCE, guarded, json_answer
+from stepwell.streams.gateway.api import INSTANCE
 from stepwell.streams.gateway.api_bodies import invalid, parse
 from stepwell.streams.gateway.bodies import read_body
 from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.problems import Problem, Reason
 from stepwell.streams.gateway.reindexing import ReindexRequest, StartReindex
+from stepwell.streams.gateway.routing import (
+    JSON,
+    Answer,
+    Doc,
+    Parameter,
+    Route,
+    Routes,
+    Taken,
+    json_answer,
+)
+from stepwell.streams.views import ReindexStarted
 
 log = structlog.get_logger(__name__)
 
-JSON = "application/json"
 LINES = ("application/jsonl", "application/x-ndjson")
 REQUEST_BYTES_MAX = 64 * 1024
 BODY_TIMEOUT_MS = 10_000
@@ -30,6 +40,14 @@ CHUNK_BYTES = 256 * 1024
 CHUNK_TIMEOUT_MS = 30_000
 UNNAMED = "upload"
 _REQUEST = TypeAdapter(ReindexRequest)
+_OF_LINES = "Where the body is documents: "
+QUERY = (
+    Parameter("source", f"{_OF_LINES}what to call them.", {"type": "string", "maxLength": 300}),
+    Parameter("id", f"{_OF_LINES}the id of the re-index."),
+    Parameter("into", f"{_OF_LINES}the collection."),
+    Parameter("rate", f"{_OF_LINES}so many a second.", {"type": "number", "exclusiveMinimum": 0}),
+    Parameter("prune", f"{_OF_LINES}whether to remove what is not there.", {"type": "boolean"}),
+)
 
 
 class ReindexApi:
@@ -37,12 +55,21 @@ class ReindexApi:
 
     def __init__(self, start: StartReindex, guard: Guard, *, max_upload_bytes: int) -> None:
         self._start = start
-        self._guard = guard
+        self._routes = Routes(guard)
         self._max_upload_bytes = max_upload_bytes
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """To be added to an application."""
-        return [web.post("/api/v1/reindexes", guarded(self._guard, self.create))]
+        started = Answer(ReindexStarted, headers={"Location": "Its instance."})
+        doc = Doc(
+            name="startReindex",
+            tag="reindexes",
+            takes=Taken({JSON: ReindexRequest, **dict.fromkeys(LINES)}, required=True),
+            query=QUERY,
+            gives={HTTPStatus.CREATED: started, HTTPStatus.OK: started},
+            refuses=(HTTPStatus.CONFLICT,),
+        )
+        return [self._routes.operate("POST", "/api/v1/reindexes", self.create, doc)]
 
     async def create(self, request: web.Request) -> web.Response:
         """Start one: 201; 200 when it was started before, under the same id."""

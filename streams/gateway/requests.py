@@ -19,9 +19,12 @@ from stepwell.streams.errors import InvalidInstanceId, InvalidRequest
 
 PARAMS_BYTES_MAX = EVENT_BYTES_MAX = RESULT_BYTES_MAX
 BATCH_MAX = 100
+LATEST = "latest"
+"""Stands for the newest instance wherever an id is taken."""
 ADDRESS_LENGTH_MAX = 271
 """Ids of instances that a schedule started are longer than those that people may choose."""
-_ADDRESS = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_*/#,.: -]*")
+ADDRESS = r"[A-Za-z0-9_*][A-Za-z0-9_*/#,.: -]*"
+_ADDRESS = re.compile(ADDRESS)
 _SHOWN = 80
 
 T = TypeVar("T")
@@ -29,6 +32,8 @@ T = TypeVar("T")
 
 def check_new_id(instance_id: str) -> str:
     """The id, if an instance may be created with it; raises `InvalidInstanceId`."""
+    if instance_id == LATEST:
+        raise InvalidInstanceId(f"{LATEST!r} means the newest instance: choose another id")
     try:
         return check_instance_id(instance_id)
     except InvalidDefinition as error:

@@ -18,6 +18,7 @@ from stepwell.streams.gateway.guards import Guard
 from stepwell.streams.gateway.intake import REMEMBERED_MAX, Intake
 from stepwell.streams.gateway.kinds import make_sources
 from stepwell.streams.gateway.sources import SourcesConfig
+from stepwell.streams.gateway.traced import TracedEvents, tracing_requests
 from stepwell.streams.gateway.webhooks import Rules, Webhooks
 from stepwell.streams.kafka.admin import ensure_topics
 from stepwell.streams.kafka.publisher import EventPublisher
@@ -25,6 +26,7 @@ from stepwell.streams.kafka.security import Security
 from stepwell.streams.kafka.tail import read_tail
 from stepwell.streams.metrics import Metrics
 from stepwell.streams.settings import is_loopback
+from stepwell.streams.spans import NO_TRACING, Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,8 @@ class GatewayConfig:
     port: int = 8400
     token: str | None = field(default=None, repr=False)
     """Bearer token for everything but webhooks and health; needed to listen beyond loopback."""
+    read_token: str | None = field(default=None, repr=False)
+    """One for those who may only look."""
     sources: SourcesConfig = field(default_factory=SourcesConfig)
     rules: Rules = field(default_factory=Rules)
     append_timeout_ms: int = 2500
@@ -66,6 +70,8 @@ async def run_gateway(
     stop: asyncio.Event,
     open_instances: OpenInstances | None = None,
     dead_letters: DeadLetters | None = None,
+    *,
+    tracing: Tracing = NO_TRACING,
 ) -> None:
     """Serve until `stop` is set; then finish what was begun. Without `open_instances` no API.
 
@@ -89,20 +95,25 @@ async def run_gateway(
         opened.push_async_callback(publisher.stop)
         await publisher.start()
         metrics = Metrics(version("stepwell"))
-        intake = Intake(publisher, metrics, config.remembered_max)
+        is_traced = tracing is not NO_TRACING
+        events = TracedEvents(publisher, config.topics.events, tracing) if is_traced else publisher
+        intake = Intake(events, metrics, config.remembered_max)
         await _read_back(intake, config)
-        webhooks = Webhooks(sources, intake, metrics.gateway, config.rules, Guard(config.token))
+        guard = Guard(config.token, config.read_token)
+        webhooks = Webhooks(sources, intake, metrics.gateway, config.rules, guard)
         instances = await opened.enter_async_context(open_instances()) if open_instances else None
         app = build_app(
             webhooks,
             publisher,
             metrics,
             max_body_bytes=config.rules.max_body_bytes,
-            token=config.token,
+            guard=guard,
             instances=instances,
             topics=config.topics,
             dead_letters=dead_letters,
         )
+        if is_traced:
+            app.middlewares.insert(0, tracing_requests(tracing))
         await _serve(app, config, stop)
 
 
@@ -143,6 +154,13 @@ async def _serve(app: web.Application, config: GatewayConfig, stop: asyncio.Even
 def _check_exposure(config: GatewayConfig) -> None:
     if config.token == "":
         raise ConfigurationError("gateway.token is empty; leave it out or set a long random text")
+    if config.read_token is not None and config.read_token in ("", config.token or ""):
+        raise ConfigurationError(
+            "gateway.read_token is empty, or the same as gateway.token: whoever had it could do "
+            "everything; leave it out or set another long random text"
+        )
+    if config.read_token is not None and config.token is None:
+        raise ConfigurationError("gateway.read_token needs gateway.token, to change anything")
     if config.token is None and not is_loopback(config.host):
         raise ConfigurationError(
             f"gateway.host {config.host} can be reached by other machines: set gateway.token too, "

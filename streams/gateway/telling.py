@@ -17,7 +17,8 @@ from stepwell.schemas.parts import Rollback
 from stepwell.streams.engine.fold import AS_REQUESTED
 from stepwell.streams.engine.history import History
 from stepwell.streams.engine.names import StepKey
-from stepwell.streams.gateway.timeline import Timeline, text_of
+from stepwell.streams.gateway.attempts import text_of
+from stepwell.streams.gateway.timeline import Timeline
 from stepwell.streams.views import InstanceDetails, InstanceSummary, RollbackView
 
 
@@ -72,7 +73,11 @@ def details_of(
         events=timeline.events(),
         parent=created.parent.key if created.parent else None,
         children=tuple(child.key for child in found),
+        trace_id=created.trace.trace_id if created.trace else None,
         replay=created.replay,
+        origin=created.origin,
+        schedule=created.schedule,
+        spans=timeline.spans(),
     )
 
 

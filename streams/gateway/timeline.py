@@ -10,8 +10,10 @@ from stepwell.schemas.journal import (
     AttemptStarted,
     ChildReported,
     InstancePaused,
+    InstanceQueued,
     InstanceRecord,
     InstanceResumed,
+    InstanceStarted,
     SleepStarted,
     StepFailed,
     StepSucceeded,
@@ -20,10 +22,11 @@ from stepwell.schemas.journal import (
     WaitStarted,
     WaitTimedOut,
 )
-from stepwell.schemas.parts import ErrorInfo
 from stepwell.streams.engine.deliveries import Deliveries, StepwiseRecord, step_key
 from stepwell.streams.engine.names import StepKey
 from stepwell.streams.engine.settling import is_stream
+from stepwell.streams.gateway.attempts import ended, started, text_of
+from stepwell.streams.stretches import SpanView
 from stepwell.streams.views import REDACTED, EventView, StepView
 
 PREVIEW_LENGTH = 1000
@@ -41,6 +44,7 @@ class Timeline:
     _chunks: dict[StepKey, list[Json]] = field(default_factory=dict)
     _events: list[tuple[int, EventReceived]] = field(default_factory=list)
     _deliveries: Deliveries = field(default_factory=Deliveries)
+    _spans: list[SpanView] = field(default_factory=list)
     _paused_at_ms: int | None = None
 
     @classmethod
@@ -79,6 +83,10 @@ class Timeline:
             for place, event in self._events
         )
 
+    def spans(self) -> tuple[SpanView, ...]:
+        """When it was queued or paused."""
+        return tuple(self._spans)
+
     def _take(self, place: int, record: InstanceRecord) -> None:
         if isinstance(record, StepwiseRecord):
             key = step_key(record)
@@ -89,15 +97,29 @@ class Timeline:
                 self._events.append((place, record))
             case InstancePaused():
                 self._paused_at_ms = record.at_ms
+                self._spans.append(SpanView("paused", record.at_ms, reason=record.reason))
+            case InstanceQueued():
+                self._spans.append(SpanView("queued", record.at_ms, reason=record.reason))
+            case InstanceStarted():
+                self._end_span("queued", record.at_ms)
             case InstanceResumed() | ResumeRequested() if self._paused_at_ms is not None:
                 self._shift(max(0, record.at_ms - self._paused_at_ms))
                 self._paused_at_ms = None
+                self._end_span("paused", record.at_ms)
             case _:
                 pass
         if got := self._deliveries.take(place, record):
             wait, event = got
             received: Json = {"type": event.type, "payload": event.payload}
             self._steps[wait] = _over(self._steps[wait], record.at_ms, output=received)
+
+    def _end_span(self, kind: str, at_ms: int) -> None:
+        self._spans = [
+            replace(span, finished_ms=at_ms)
+            if span.kind == kind and span.finished_ms is None
+            else span
+            for span in self._spans
+        ]
 
     def _shift(self, ms: int) -> None:
         """A pause does not count for what is open."""
@@ -114,6 +136,7 @@ class Timeline:
                     attempts=record.attempt,
                     started_ms=step.started_ms or record.at_ms,
                     until_ms=None,
+                    attempts_made=started(step.attempts_made, record),
                 )
             case StreamChunk():
                 chunks = self._chunks.setdefault(key, [])
@@ -147,7 +170,10 @@ class Timeline:
         self, key: StepKey, step: StepView, record: StepSucceeded | StepFailed | AttemptFailed
     ) -> StepView:
         step = replace(
-            step, attempts=record.attempt, started_ms=step.started_ms or record.started_ms
+            step,
+            attempts=record.attempt,
+            started_ms=step.started_ms or record.started_ms,
+            attempts_made=ended(step.attempts_made, record),
         )
         if isinstance(record, StepSucceeded):
             output = self._result(key, record)
@@ -189,8 +215,3 @@ def _over(step: StepView, at_ms: int, *, output: Json = None, error: str | None 
         output=output,
         error=error,
     )
-
-
-def text_of(error: ErrorInfo) -> str:
-    """An error as one piece of text."""
-    return f"{error.name}: {error.message}"

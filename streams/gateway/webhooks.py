@@ -21,9 +21,10 @@ from stepwell.streams.engine.triggers import event_instance_id
 from stepwell.streams.errors import BrokerUnavailable
 from stepwell.streams.gateway.bodies import read_body
 from stepwell.streams.gateway.cloudevents import EVENTS, CloudEventsSource
-from stepwell.streams.gateway.guards import Guard
+from stepwell.streams.gateway.guards import Guard, Scope
 from stepwell.streams.gateway.intake import Intake, Verdict
 from stepwell.streams.gateway.problems import Problem, Reason, not_an_event, unavailable
+from stepwell.streams.gateway.routing import JSON, Answer, Doc, Route, Taken, told
 from stepwell.streams.gateway.sources import Batch, Delivery, Outcome, Pong, Source
 from stepwell.streams.metrics import GatewayMetrics
 
@@ -31,6 +32,35 @@ log = structlog.get_logger(__name__)
 
 INLINE_BYTES_MAX = 256 * 1024
 """Larger bodies are hashed and parsed in a thread: a second of theirs is not a second of others."""
+_REFUSES = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
+_STORED = {
+    "type": "object",
+    "description": "What became of it: `ignored` and why, or event, subject, instance, duplicate.",
+}
+WEBHOOK_DOC = Doc(
+    name="takeWebhook",
+    tag="events",
+    takes=Taken({JSON: {}}, required=True),
+    gives={
+        HTTPStatus.ACCEPTED: Answer(_STORED),
+        HTTPStatus.OK: Answer({"type": "object", "description": "The answer to a ping."}),
+    },
+    refuses=(HTTPStatus.UNAUTHORIZED, *_REFUSES),
+)
+EVENTS_DOC = Doc(
+    name="takeEvents",
+    tag="events",
+    takes=Taken(
+        {
+            "application/cloudevents+json": {"type": "object"},
+            "application/cloudevents-batch+json": {"type": "array"},
+            JSON: {},
+        },
+        required=True,
+    ),
+    gives={HTTPStatus.ACCEPTED: Answer(_STORED)},
+    refuses=_REFUSES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +98,20 @@ class Webhooks:
         self._rules = rules
         self._clock = clock
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """To be added to an application."""
+        events = told(EVENTS_DOC, self.events)
+        webhook = told(WEBHOOK_DOC, self.webhook)
         return [
-            web.post("/webhooks/{source:[a-z0-9-]+}", self.webhook),
-            web.post("/events", self.events),
+            Route("POST", "/webhooks/{source:[a-z0-9-]+}", self.webhook, None, webhook),
+            Route("POST", "/events", self.events, Scope.OPERATE, events),
         ]
 
     async def webhook(self, request: web.Request) -> web.Response:
-        """The answer to a webhook; raises `Problem`."""
+        """Take a delivery of a webhook, if its signature is right.
+
+        Answers when the event is stored, or is not wanted.
+        """
         name = request.match_info["source"]
         if name not in self._sources:
             raise Problem(HTTPStatus.NOT_FOUND, Reason.ROUTE)
@@ -84,10 +119,12 @@ class Webhooks:
             return await self._take(name, self._sources[name], request)
 
     async def events(self, request: web.Request) -> web.Response:
-        """The answer to CloudEvents; raises `Problem`."""
+        """Take CloudEvents: structured, binary or a batch.
+
+        Answers when they are stored.
+        """
         with self._counting(EVENTS):
-            self._guard.check_token(request)
-            self._guard.check_site(request)
+            self._guard.check(request, Scope.OPERATE)
             return await self._take(EVENTS, self._events, request)
 
     async def _take(self, name: str, source: Source, request: web.Request) -> web.Response:

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from stepwell.schemas.documents import Embedded, Removal
 from stepwell.streams.index.errors import RefusedByIndex, RetryableIndexError
 from stepwell.streams.index.rules import Write, key_of, waves, weight_bytes
 from stepwell.streams.ports import WriteOutcome, WriteStatus
 from stepwell.streams.runtime.batcher import BatchLimits, MicroBatcher
+from stepwell.streams.spans import NO_TRACING, Linked, Tracing
 
 if TYPE_CHECKING:
     from stepwell.streams.metrics import IndexMetrics
@@ -29,43 +31,65 @@ class Writes(Protocol):
         ...
 
 
+class _Asked(NamedTuple):
+    """A write, and whose it is."""
+
+    write: Write
+    link: Linked | None
+
+
 class BatchedIndex:
     """One write at a time for its callers; writes of one document keep the order they came in."""
 
     def __init__(self, index: Writes, limits: BatchLimits = LIMITS) -> None:
         self._index = index
-        self._batcher = MicroBatcher(self._write_all, limits, weight_bytes)
+        self._batcher = MicroBatcher(
+            self._write_all, limits, lambda asked: weight_bytes(asked.write)
+        )
         self._metrics: IndexMetrics | None = None
+        self._tracing = NO_TRACING
 
     def measure(self, metrics: "IndexMetrics") -> None:
         """Count calls and their outcomes from now on."""
         self._metrics = metrics
         metrics.watch(lambda: self._batcher.waiting)
 
+    def trace(self, tracing: Tracing) -> None:
+        """Tell of calls from now on, with links to those who asked for them."""
+        self._tracing = tracing
+
     async def upsert_one(self, embedded: Embedded) -> WriteStatus:
         """STORED or STALE; raises `RefusedByIndex`, `RetryableIndexError`, `IndexUnavailable`."""
-        return await self._batcher.submit(embedded)
+        return await self._batcher.submit(_Asked(embedded, self._tracing.link()))
 
     async def remove_one(self, removal: Removal) -> WriteStatus:
         """STORED or STALE; raises `RefusedByIndex`, `RetryableIndexError`, `IndexUnavailable`."""
-        return await self._batcher.submit(removal)
+        return await self._batcher.submit(_Asked(removal, self._tracing.link()))
 
     async def close(self) -> None:
         """Write what is queued, take no more. The index stays open: it is its maker's to close."""
         await self._batcher.close()
 
-    async def _write_all(self, writes: Sequence[Write]) -> list[WriteStatus | Exception]:
+    async def _write_all(self, asked: Sequence[_Asked]) -> list[WriteStatus | Exception]:
         outcomes: dict[int, WriteOutcome] = {}
-        for wave in waves(key_of(write) for write in writes):
-            upserts = [(at, one) for at in wave if isinstance(one := writes[at], Embedded)]
-            removals = [(at, one) for at in wave if isinstance(one := writes[at], Removal)]
+        for wave in waves(key_of(write) for write, _ in asked):
+            upserts = [(at, one) for at in wave if isinstance(one := asked[at].write, Embedded)]
+            removals = [(at, one) for at in wave if isinstance(one := asked[at].write, Removal)]
             if upserts:
-                answered = await self._call(self._index.upsert, [one for _, one in upserts])
+                with self._traced("upsert", asked, upserts):
+                    answered = await self._call(self._index.upsert, [one for _, one in upserts])
                 outcomes.update(zip((at for at, _ in upserts), answered, strict=True))
             if removals:
-                answered = await self._call(self._index.remove, [one for _, one in removals])
+                with self._traced("remove", asked, removals):
+                    answered = await self._call(self._index.remove, [one for _, one in removals])
                 outcomes.update(zip((at for at, _ in removals), answered, strict=True))
-        return [_answer(write, outcomes[position]) for position, write in enumerate(writes)]
+        return [_answer(write, outcomes[position]) for position, (write, _) in enumerate(asked)]
+
+    def _traced(
+        self, operation: str, asked: Sequence[_Asked], called: Sequence[tuple[int, object]]
+    ) -> AbstractContextManager[object]:
+        links = [asked[at].link for at, _ in called]
+        return self._tracing.batch(operation, links, len(called))
 
     async def _call(
         self, write: Callable[[Sequence[W]], Awaitable[list[WriteOutcome]]], objects: list[W]

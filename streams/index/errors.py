@@ -3,6 +3,7 @@
 StepwellError
 ├── RetryableIndexError     not written, may succeed later: overloaded, read-only, interrupted
 ├── RefusedByIndex          never will succeed as asked: wrong dimension, too large, invalid
+├── UnknownDocument         the index holds none of this key (exit 3)
 └── CollectionError
     ├── UnknownCollection       the index has none of this name (exit 3)
     ├── CollectionExists        the name is taken (exit 4)
@@ -39,6 +40,18 @@ class RefusedByIndex(StepwellError):
 
     def __str__(self) -> str:
         return f"{self.subject}: refused: {self.detail}"
+
+
+@dataclass(eq=False)
+class UnknownDocument(StepwellError):
+    """The index holds none of this key."""
+
+    key: str
+    exit_code = 3
+    next_step = "stepwell search"
+
+    def __str__(self) -> str:
+        return f"the index holds no document {self.key!r}"
 
 
 class CollectionError(StepwellError):

@@ -43,6 +43,10 @@ class HeldBackIndex:
         """As the index behind it."""
         return await self._index.search_words(text, limit=limit, filters=filters)
 
+    async def find(self, key: str) -> Embedded | None:
+        """As the index behind it."""
+        return await self._index.find(key)
+
     async def count(self) -> int:
         """As the index behind it."""
         return await self._index.count()

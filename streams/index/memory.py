@@ -17,6 +17,7 @@ from stepwell.streams.index.rules import (
     check_search,
     cleaned,
     cleaned_filters,
+    cleaned_key,
     key_of,
     refusal,
     version_of,
@@ -61,6 +62,10 @@ class InMemoryIndex:
         check_limit(limit)
         bags = {key: document_words(one.document) for key, one in self._stored.items()}
         return self._best(_word_scores(query_words(text), bags), limit, filters)
+
+    async def find(self, key: str) -> Embedded | None:
+        """The document of this key."""
+        return self._stored.get(cleaned_key(key))
 
     async def count(self) -> int:
         """How many documents are stored."""

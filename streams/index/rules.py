@@ -96,6 +96,11 @@ def cleaned_filters(filters: SearchFilters | None) -> SearchFilters:
     return SearchFilters(type_, repo, state, tuple(_storable(label) for label in filters.labels))
 
 
+def cleaned_key(key: str) -> str:
+    """The same, as keys are stored."""
+    return _storable(key)
+
+
 def _texts(document: Document) -> Iterator[str]:
     yield from (getattr(document, name) for name in _TEXT_FIELDS)
     yield from document.labels

@@ -1,7 +1,7 @@
 """What an operator tells instances to do, and the histories that are taken of them."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from stepwell.schemas.commands import Command
@@ -10,17 +10,16 @@ from stepwell.schemas.events import Json
 from stepwell.schemas.journal import InstanceKey
 from stepwell.streams.engine.check import Recording, check_recording
 from stepwell.streams.engine.workflow import Workflow
-from stepwell.streams.errors import InstanceNotFound, InvalidRequest
-from stepwell.streams.gateway.control import Control
-from stepwell.streams.gateway.requests import check_address, check_workflow
+from stepwell.streams.gateway.control import Control, NewInstance
+from stepwell.streams.gateway.requests import BATCH_MAX, check_address, check_workflow
 from stepwell.streams.kafka.publisher import EventPublisher
-from stepwell.streams.operator.reading import follow_journal, open_read_model
+from stepwell.streams.operator.reading import follow_journal, open_read_model, the_one
 from stepwell.streams.readmodel.follower import Follower
 from stepwell.streams.readmodel.judging import ProjectedJournal
-from stepwell.streams.readmodel.model import ReadModel
 from stepwell.streams.runtime.clock import system_clock
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.settings import Settings
+from stepwell.streams.spans import NO_TRACING, Tracing
 from stepwell.streams.views import CheckedHistory, Exported, InstanceSummary, Receipt
 from stepwell.streams.wiring import RECORD_BYTES_MAX, load_factory, security_of, topics_of
 
@@ -29,7 +28,7 @@ LATEST = "latest"
 
 @asynccontextmanager
 async def open_control(
-    settings: Settings, follower: Follower | None = None
+    settings: Settings, follower: Follower | None = None, tracing: Tracing = NO_TRACING
 ) -> AsyncIterator[Control]:
     """A `Control` on the journal, and on who reads it already; raises `BrokerUnavailable`."""
     kafka = settings.kafka
@@ -46,7 +45,13 @@ async def open_control(
         if follower is None:
             follower = await opened.enter_async_context(follow_journal(settings))
         judging = ProjectedJournal(follower)
-        yield Control(publisher, judging, clock=system_clock, new_id=lambda: str(uuid.uuid4()))
+        yield Control(
+            publisher,
+            judging,
+            clock=system_clock,
+            new_id=lambda: str(uuid.uuid4()),
+            tracing=tracing,
+        )
 
 
 async def create_instance(
@@ -55,6 +60,27 @@ async def create_instance(
     """Start a workflow; raises `InstanceExists`."""
     async with open_control(settings) as control:
         return await control.create(workflow, params, instance_id=instance_id, lane=lane)
+
+
+async def create_instances(
+    settings: Settings,
+    workflow: str,
+    wanted: Sequence[tuple[str | None, Json]],
+    *,
+    lane: str,
+    report: Callable[[int], None],
+) -> list[Receipt]:
+    """Start one for each id (None: one is made up) and parameters; `report` hears how many were.
+
+    Those that exist are left alone, and out of the answer.
+    """
+    receipts: list[Receipt] = []
+    async with open_control(settings) as control:
+        for start in range(0, len(wanted), BATCH_MAX):
+            batch = [NewInstance(params, it) for it, params in wanted[start : start + BATCH_MAX]]
+            receipts += await control.create_batch(workflow, batch, lane=lane)
+            report(start + len(batch))
+    return receipts
 
 
 async def wait_for_instance(settings: Settings, receipt: Receipt) -> InstanceSummary | None:
@@ -70,7 +96,7 @@ async def tell_instance(
     check_address(instance_id)
     if workflow is None or instance_id == LATEST:
         async with open_read_model(settings) as model:
-            key = _the_one(model, workflow, instance_id)
+            key = the_one(model, workflow, instance_id)
     else:
         key = InstanceKey(check_workflow(workflow), instance_id)
     async with open_control(settings) as control:
@@ -87,7 +113,7 @@ async def export_instances(
 ) -> Exported:
     """The histories of these instances, or of all that have not ended."""
     async with open_read_model(settings) as model:
-        keys = [_the_one(model, workflow, instance_id) for instance_id in instance_ids]
+        keys = [the_one(model, workflow, instance_id) for instance_id in instance_ids]
         if all_running:
             keys += model.unfinished(workflow)
         recordings = [found for key in dict.fromkeys(keys) if (found := model.recording(key))]
@@ -133,16 +159,3 @@ async def open_workflows(settings: Settings) -> AsyncIterator[Workflows]:
         return
     async with factory(settings) as workflows:
         yield workflows
-
-
-def _the_one(model: ReadModel, workflow: str | None, instance_id: str) -> InstanceKey:
-    found = model.find(workflow, check_address(instance_id))
-    if not found:
-        where = f" of workflow {workflow}" if workflow else ""
-        raise InstanceNotFound(f"there is no instance {instance_id}{where}")
-    if len(found) > 1:
-        names = ", ".join(key.workflow for key in found)
-        raise InvalidRequest(
-            f"several workflows have an instance {instance_id}: say which of {names}"
-        )
-    return found[0]

@@ -1,12 +1,14 @@
 """`stepwell explain`: why an instance does not advance, and what to do about it."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 from stepwell.streams.engine.state import Status
 from stepwell.streams.errors import InstanceNotFound
 from stepwell.streams.kafka.ranges import open_log, partition_of
 from stepwell.streams.operator.queries import describe_instance
+from stepwell.streams.runtime.clock import Clock, system_clock
 from stepwell.streams.runtime.rows import DIVERGED, QUARANTINED, UNKNOWN_WORKFLOW
 from stepwell.streams.settings import Settings
 from stepwell.streams.views import Cause, Explanation, InstanceDetails, Ownership, StepView
@@ -14,6 +16,8 @@ from stepwell.streams.wiring import security_of, topics_of
 
 BEHIND = 100
 """A worker that has so many records of the partition before it is behind."""
+OWNERS_KEPT_MS = 2_000
+"""So long an answer of the broker counts for all who look at instances of that partition."""
 
 _PAUSED = {
     DIVERGED: (
@@ -43,17 +47,51 @@ async def explain_instance(
     details = await describe_instance(settings, workflow, instance_id)
     if details is None:
         raise InstanceNotFound(f"there is no instance {instance_id}")
-    summary = details.summary
-    key = f"{summary.workflow}/{summary.instance_id}"
-    ownership = await _look_up_owner(settings, key.encode())
-    causes = tuple(why(details, ownership))
-    return Explanation(key, summary.status, ownership, causes)
+    return await Explainer(settings).explain(details)
 
 
-async def _look_up_owner(settings: Settings, key: bytes) -> Ownership:
+LookUp = Callable[[Settings, int], Awaitable[Ownership]]
+"""Who carries a partition of the journal, and how far behind that is."""
+
+
+class Explainer:
+    """Explains instances that were looked at, to many: the broker is asked once in a while."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        look_up: LookUp | None = None,
+        *,
+        clock: Clock = system_clock,
+        kept_ms: int = OWNERS_KEPT_MS,
+    ) -> None:
+        self._settings = settings
+        self._look_up = look_up or _look_up_owner
+        self._clock = clock
+        self._kept_ms = kept_ms
+        self._known: dict[int, tuple[int, Ownership]] = {}
+        self._asking = asyncio.Lock()
+
+    async def explain(self, details: InstanceDetails) -> Explanation:
+        """Why it does not advance; raises `BrokerUnavailable`."""
+        summary = details.summary
+        key = f"{summary.workflow}/{summary.instance_id}"
+        partition = partition_of(key.encode(), range(self._settings.kafka.partitions))
+        ownership = await self._ownership(partition)
+        return Explanation(key, summary.status, ownership, tuple(why(details, ownership)))
+
+    async def _ownership(self, partition: int) -> Ownership:
+        async with self._asking:
+            at_ms, known = self._known.get(partition, (0, None))
+            if known is None or not 0 <= self._clock() - at_ms < self._kept_ms:
+                known = await self._look_up(self._settings, partition)
+                self._known[partition] = self._clock(), known
+            return known
+
+
+async def _look_up_owner(settings: Settings, partition: int) -> Ownership:
     kafka = settings.kafka
     journal = topics_of(kafka).journal
-    partition = partition_of(key, range(kafka.partitions))
     async with open_log(kafka.bootstrap, security_of(kafka)) as log:
         end = (await log.bounds(journal, [partition]))[partition].end
         committed = (await log.committed(kafka.app_id)).get((journal, partition), 0)

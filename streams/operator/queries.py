@@ -8,9 +8,11 @@ from stepwell.schemas.documents import Hit, SearchFilters
 from stepwell.streams.collections import open_targets
 from stepwell.streams.errors import StepwellError
 from stepwell.streams.gateway.requests import check_address
+from stepwell.streams.index.errors import UnknownDocument
 from stepwell.streams.index.searching import search as search_in
+from stepwell.streams.index.searching import similar as similar_in
 from stepwell.streams.kafka import admin
-from stepwell.streams.operator.reading import open_read_model, read_model
+from stepwell.streams.operator.reading import open_read_model, read_model, the_one
 from stepwell.streams.ports import SearchMode
 from stepwell.streams.readmodel.model import ReadModel
 from stepwell.streams.settings import Settings
@@ -34,6 +36,15 @@ async def search(
         return await search_in(targets, query, mode, limit=limit, filters=filters)
 
 
+async def similar(settings: Settings, key: str, filters: SearchFilters, limit: int) -> list[Hit]:
+    """The documents that mean what another one does; raises `UnknownDocument`."""
+    async with open_targets(settings) as targets:
+        found = await similar_in(targets, key, limit=limit, filters=filters)
+    if found is None:
+        raise UnknownDocument(key)
+    return found[1]
+
+
 async def list_instances(
     settings: Settings, *, workflow: str | None = None, status: str | None = None, limit: int = 50
 ) -> list[InstanceSummary]:
@@ -45,10 +56,16 @@ async def list_instances(
 async def describe_instance(
     settings: Settings, workflow: str | None, instance_id: str
 ) -> InstanceDetails | None:
-    """One instance with its steps; the id `latest` is the newest. Raises `InvalidInstanceId`."""
+    """One instance with its steps; the id `latest` is the newest.
+
+    Raises `InvalidInstanceId`, and `InvalidRequest` when several workflows have it.
+    """
     check_address(instance_id)
     async with open_read_model(settings) as model:
-        return next(model.details(workflow, instance_id), None)
+        if not model.find(workflow, instance_id):
+            return None
+        key = the_one(model, workflow, instance_id)
+        return next(model.details(key.workflow, key.instance), None)
 
 
 async def read_ledger(settings: Settings) -> ReadModel:

@@ -1,29 +1,22 @@
 """Read models of the journal that the settings name: which file, and how it is kept current."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from hashlib import blake2b
 from pathlib import Path
 
 import structlog
 
-from stepwell.streams.errors import ReadModelUnavailable
+from stepwell.schemas.journal import InstanceKey
+from stepwell.streams.errors import InstanceNotFound, InvalidRequest, ReadModelUnavailable
+from stepwell.streams.gateway.requests import check_address
 from stepwell.streams.kafka.feed import Feed, open_feed
 from stepwell.streams.readmodel.follower import Follower, caught_up, following
 from stepwell.streams.readmodel.model import ReadModel
+from stepwell.streams.readmodel.place import read_model_path
 from stepwell.streams.settings import Settings
 from stepwell.streams.wiring import security_of, topics_of
 
 log = structlog.get_logger(__name__)
-
-
-def read_model_path(settings: Settings, reader: str = "") -> Path:
-    """The file for this journal; long-running readers have one of their own."""
-    kafka = settings.kafka
-    journal = f"{kafka.bootstrap} {topics_of(kafka).journal}"
-    name = f"{kafka.prefix}-{blake2b(journal.encode(), digest_size=6).hexdigest()}"
-    return _directory(settings) / f"{name}{reader and f'-{reader}'}.sqlite"
 
 
 async def read_model(settings: Settings) -> ReadModel:
@@ -57,6 +50,20 @@ def follow_journal(settings: Settings, reader: str = "") -> AbstractAsyncContext
     return following(lambda: _feed(settings), path if reader or _is_usable(path) else None)
 
 
+def the_one(model: ReadModel, workflow: str | None, instance_id: str) -> InstanceKey:
+    """The instance of that id; raises `InstanceNotFound`, `InvalidRequest` when several have it."""
+    found = model.find(workflow, check_address(instance_id))
+    if not found:
+        where = f" of workflow {workflow}" if workflow else ""
+        raise InstanceNotFound(f"there is no instance {instance_id}{where}")
+    if len(found) > 1:
+        names = ", ".join(key.workflow for key in found)
+        raise InvalidRequest(
+            f"several workflows have an instance {instance_id}: say which of {names}"
+        )
+    return found[0]
+
+
 def _is_usable(path: Path) -> bool:
     try:
         ReadModel(path).close()
@@ -69,11 +76,3 @@ def _is_usable(path: Path) -> bool:
 def _feed(settings: Settings) -> AbstractAsyncContextManager[Feed]:
     kafka = settings.kafka
     return open_feed(kafka.bootstrap, topics_of(kafka).journal, security=security_of(kafka))
-
-
-def _directory(settings: Settings) -> Path:
-    if settings.readmodel.dir is not None:
-        return settings.readmodel.dir
-    cache = os.environ.get("STEPWELL_CACHE")
-    root = Path(cache).expanduser() if cache else Path.home() / ".cache" / "stepwell"
-    return root / "readmodels"

@@ -1,5 +1,6 @@
 """`ReadModel`: one file, what goes in and what can be asked of it."""
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,23 @@ from stepwell.streams.engine.names import StepKey
 from stepwell.streams.engine.state import TERMINAL
 from stepwell.streams.gateway.judging import Ruling
 from stepwell.streams.gateway.telling import Child, details_of
-from stepwell.streams.lists import InstanceChange, InstanceFilters, InstancePage, WorkflowView
+from stepwell.streams.lists import (
+    InstanceChange,
+    InstanceFilters,
+    InstancePage,
+    Pulse,
+    WorkflowStatistics,
+    WorkflowView,
+)
 from stepwell.streams.readmodel import store
 from stepwell.streams.readmodel.projection import STATES_MAX, Projection, Row
 from stepwell.streams.readmodel.reading import COLUMNS, cursor_of, where
+from stepwell.streams.readmodel.statistics import pulse_of, statistics_of
 from stepwell.streams.views import InstanceDetails, InstanceSummary
 
 LATEST = "latest"
 EVERYTHING = InstanceFilters()
+_RULING = "partition, offset, workflow, instance, kind, command, verdict, before, after, message"
 
 
 class ReadModel:
@@ -83,12 +93,14 @@ class ReadModel:
         *,
         limit: int,
         cursor: str | None = None,
+        oldest_first: bool = False,
     ) -> InstancePage:
         """Instances, newest first; raises `InvalidRequest` for a cursor that is none."""
-        condition, values = where(filters, cursor)
+        condition, values = where(filters, cursor, oldest_first=oldest_first)
+        order = "ASC" if oldest_first else "DESC"
         rows: list[tuple[Any, ...]] = self._connection.execute(
             f"SELECT {COLUMNS}, created_ms, id FROM instances {condition}"  # noqa: S608 - bound
-            " ORDER BY created_ms DESC, id DESC LIMIT ?",
+            f" ORDER BY created_ms {order}, id {order} LIMIT ?",
             (*values, limit + 1),
         ).fetchall()
         shown = [InstanceSummary(*summary) for *summary, _, _ in rows[:limit]]
@@ -120,6 +132,14 @@ class ReadModel:
             found.setdefault(workflow, {})[status] = count
         return [WorkflowView(name, counts) for name, counts in found.items()]
 
+    def pulse(self) -> Pulse:
+        """All instances by status, and when something happened last."""
+        return pulse_of(self._connection)
+
+    def step_statistics(self, workflow: str) -> WorkflowStatistics:
+        """How a workflow goes, by its newest instances; without counts there are none of it."""
+        return statistics_of(self._connection, workflow)
+
     def find(self, workflow: str | None, instance_id: str) -> list[InstanceKey]:
         """The instances of that id, one for each workflow that has it; `latest` is the newest."""
         if instance_id == LATEST:
@@ -129,6 +149,16 @@ class ReadModel:
             "SELECT workflow FROM instances WHERE instance = ? ORDER BY workflow", (instance_id,)
         )
         return [InstanceKey(name, instance_id) for (name,) in rows if workflow in (None, name)]
+
+    def about(self, subjects: Iterable[str], workflows: Iterable[str]) -> dict[str, InstanceKey]:
+        """The newest instance of these workflows that completed, by what it was about."""
+        rows = self._connection.execute(
+            "SELECT subject, workflow, instance, max(created_ms) FROM instances"
+            " WHERE subject IN (SELECT value FROM json_each(?)) AND status = 'complete'"
+            " AND workflow IN (SELECT value FROM json_each(?)) GROUP BY subject",
+            (json.dumps(list(subjects)), json.dumps(list(workflows))),
+        )
+        return {subject: InstanceKey(name, it) for subject, name, it, _ in rows}
 
     def unfinished(self, workflow: str | None = None) -> list[InstanceKey]:
         """The instances that have not ended."""
@@ -175,6 +205,15 @@ class ReadModel:
         accepted = self._ruling("command = ? AND verdict = 'accepted'", (command_id,))
         return accepted or self._ruling("command = ? AND command <> ''", (command_id,))
 
+    def commands(self, prefix: str) -> list[Ruling]:
+        """What became of the commands whose ids begin so, in the order of their ids."""
+        rows = self._connection.execute(
+            f"SELECT {_RULING} FROM rulings WHERE command <> ''"  # noqa: S608 - bound
+            " AND command >= ? AND command < ? ORDER BY command, partition, offset",
+            (prefix, prefix + chr(0x10FFFF)),
+        )
+        return [Ruling(*row) for row in rows]
+
     # --- inside -------------------------------------------------------------------------------
 
     def _line(self, key: InstanceKey) -> tuple[int, InstanceSummary] | None:
@@ -196,9 +235,8 @@ class ReadModel:
             yield Child(StepKey(step, occurrence, StepKind.CHILD), name, created_ms)
 
     def _ruling(self, condition: str, values: tuple[str | int, ...]) -> Ruling | None:
-        columns = "partition, offset, workflow, instance, kind, command, verdict, before, after"
         row = self._connection.execute(
-            f"SELECT {columns}, message FROM rulings WHERE {condition}"  # noqa: S608 - bound
+            f"SELECT {_RULING} FROM rulings WHERE {condition}"  # noqa: S608 - bound
             " ORDER BY partition, offset DESC LIMIT 1",
             values,
         ).fetchone()

@@ -12,11 +12,13 @@ _LAST = chr(0x10FFFF)
 _INTEGER_MAX, _DIGITS = 2**63 - 1, 20
 
 
-def where(filters: InstanceFilters, cursor: str | None = None) -> tuple[str, list[str | int]]:
+def where(
+    filters: InstanceFilters, cursor: str | None = None, *, oldest_first: bool = False
+) -> tuple[str, list[str | int]]:
     """The condition, and the values in it; raises `InvalidRequest` for a cursor of nobody."""
     parts: list[str] = []
     values: list[str | int] = []
-    for condition, found in _conditions(filters, cursor):
+    for condition, found in _conditions(filters, cursor, ">" if oldest_first else "<"):
         parts.append(condition)
         values.extend(found)
     return f"WHERE {' AND '.join(parts)}" if parts else "", values
@@ -28,7 +30,7 @@ def cursor_of(created_ms: int, number: int) -> str:
 
 
 def _conditions(
-    filters: InstanceFilters, cursor: str | None
+    filters: InstanceFilters, cursor: str | None, beyond: str
 ) -> Iterator[tuple[str, tuple[str | int, ...]]]:
     equal = {
         "workflow": filters.workflow,
@@ -38,6 +40,8 @@ def _conditions(
     for column, value in equal.items():
         if value is not None:
             yield f"{column} = ?", (value,)
+    if filters.statuses:
+        yield f"status IN ({', '.join('?' * len(filters.statuses))})", filters.statuses
     if filters.created_from_ms is not None:
         yield "created_ms >= ?", (filters.created_from_ms,)
     if filters.created_before_ms is not None:
@@ -52,7 +56,7 @@ def _conditions(
         created_ms, _, number = cursor.partition(".")
         if not (_is_number(created_ms) and _is_number(number)):
             raise InvalidRequest("the cursor is not one of those that listings give")
-        yield "(created_ms, id) < (?, ?)", (int(created_ms), int(number))
+        yield f"(created_ms, id) {beyond} (?, ?)", (int(created_ms), int(number))
 
 
 def _is_number(text: str) -> bool:

@@ -19,7 +19,7 @@ from stepwell.streams.errors import ReadModelUnavailable
 log = structlog.get_logger(__name__)
 
 APPLICATION_ID = 0x53577232
-FORMAT = 1
+FORMAT = 2
 """Of the tables, and of what the fold makes of records: a file of another one is made anew."""
 BUSY_TIMEOUT_MS = 30_000
 
@@ -36,6 +36,8 @@ CREATE TABLE instances(
 ) STRICT;
 CREATE UNIQUE INDEX instances_by_name ON instances(instance, workflow);
 CREATE INDEX instances_by_age ON instances(created_ms, id);
+CREATE INDEX instances_by_status ON instances(status, workflow, created_ms, id);
+CREATE INDEX instances_by_subject ON instances(subject, created_ms) WHERE subject IS NOT NULL;
 CREATE INDEX instances_by_parent ON instances(parent, parent_run) WHERE parent IS NOT NULL;
 CREATE TABLE records(
     id INTEGER, offset INTEGER, value BLOB NOT NULL, PRIMARY KEY (id, offset)

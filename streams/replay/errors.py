@@ -2,27 +2,23 @@
 
 from collections.abc import Iterable
 
-from stepwell.streams.errors import StepwellError
+from stepwell.streams.errors import ReplayError
 
 SHOWN_MAX = 4
 """So many problems are named in one message."""
 
 
-class ReplayError(StepwellError):
-    """Base; `next_step` is what to try instead."""
-
-    next_step = "stepwell replay --help"
-
-
 class InvalidReplay(ReplayError):
     """What was asked cannot be understood, or contradicts itself."""
 
+    code = "replay.invalid"
     exit_code = 2
 
 
 class PlaceNotFound(ReplayError):
     """A topic, a partition or an earlier replay that does not exist; names what is near."""
 
+    code = "replay.not_found"
     exit_code = 3
 
     def __init__(self, what: str, near: Iterable[str] = ()) -> None:
@@ -33,6 +29,7 @@ class PlaceNotFound(ReplayError):
 class OutOfBounds(ReplayError):
     """Offsets that the log does not have."""
 
+    code = "replay.out_of_bounds"
     exit_code = 4
 
     def __init__(self, problems: Iterable[str]) -> None:
@@ -44,4 +41,5 @@ class OutOfBounds(ReplayError):
 class ReplayRefused(ReplayError):
     """It could be done, but not like this."""
 
+    code = "replay.refused"
     exit_code = 4

@@ -7,17 +7,19 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from random import Random
 
-from stepwell.schemas.journal import InstanceKey, StepRecord, StreamChunk
-from stepwell.schemas.parts import Lane
+from stepwell.schemas.journal import InstanceKey, StepRecord, StepSucceeded, StreamChunk
+from stepwell.schemas.parts import Lane, Trace
 from stepwell.streams.engine.attempt import Attempt
 from stepwell.streams.engine.effects import RunStep
 from stepwell.streams.engine.limits import DELAY_BUDGET_MS
 from stepwell.streams.engine.names import StepKey
 from stepwell.streams.runtime.attempts import Attempts
 from stepwell.streams.runtime.clock import Clock
+from stepwell.streams.spans import NO_SPAN, NO_TRACING, Body, Run, Span, Tracing
 
 JobId = tuple[Hashable, InstanceKey, StepKey]
 
@@ -39,6 +41,8 @@ class Job:
     """Called with each chunk that the body yields, then once with the record of how it ended, and
     the encoded form of each; never once the job was cancelled."""
     lane: Lane = Lane.LIVE
+    trace: Trace | None = None
+    """Where its instance was created."""
 
     @property
     def id(self) -> JobId:
@@ -49,7 +53,7 @@ class Job:
 class StepBodies:
     """Starts bodies in the order in which they come due, `running_max` at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but one by name
         self,
         clock: Clock,
         *,
@@ -57,8 +61,10 @@ class StepBodies:
         threads_max: int = 16,
         random: Random | None = None,
         delay_budget_ms: int = DELAY_BUDGET_MS,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._clock = clock
+        self._tracing = tracing
         reserve = max(1, running_max // LIVE_RESERVE_SHARE)
         self._places = {Lane.LIVE: running_max, Lane.BULK: max(1, running_max - reserve)}
         self._attempts = Attempts(
@@ -175,17 +181,28 @@ class StepBodies:
                 raise asyncio.CancelledError
             job.report(job, chunk, raw)
 
-        try:
-            record, raw = await self._attempts.carry_out(attempt, job.instance, emit)
-        except asyncio.CancelledError as error:
-            if self._is_cancelled(job):  # otherwise the body raised it
-                raise
-            record, raw = await self._attempts.failure(attempt, job.instance, error)
+        with self._traced(job) as span:
+            try:
+                record, raw = await self._attempts.carry_out(attempt, job.instance, emit)
+            except asyncio.CancelledError as error:
+                if self._is_cancelled(job):  # otherwise the body raised it
+                    span.failed("cancelled")
+                    raise
+                record, raw = await self._attempts.failure(attempt, job.instance, error)
+            if not isinstance(record, StepSucceeded):
+                span.failed(record.error.name, record.error.message)
         if self._is_cancelled(job):
             return  # the body ended all the same: nobody wants to know
         self._vacate(job.id)
         self._fill()
         job.report(job, record, raw)
+
+    def _traced(self, job: Job) -> AbstractContextManager[Span]:
+        if job.trace is None:
+            return NO_SPAN
+        step, run = job.step, Run(job.trace, job.instance, job.run)
+        body = Body(step.key.name, step.key.occurrence, step.attempt, step.key.kind)
+        return self._tracing.attempt(run, body)
 
     def _is_cancelled(self, job: Job) -> bool:
         return self._running.get(job.id) is not asyncio.current_task()

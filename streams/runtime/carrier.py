@@ -66,6 +66,7 @@ from stepwell.streams.runtime.rows import (
 )
 from stepwell.streams.runtime.starts import Stamp, Starts
 from stepwell.streams.runtime.surroundings import Surroundings
+from stepwell.streams.spans import Run
 
 log = structlog.get_logger(__name__)
 
@@ -317,9 +318,12 @@ class Carrier:
             self._around.append(self._partition, live.key, raw)
 
     def _start_child(self, live: Live, effect: StartChild) -> None:
-        lane, now_ms = live.created.lane, self._around.clock()
+        created, run, now_ms = live.created, live.state.run, self._around.clock()
+        trace = created.trace and self._around.tracing.child(Run(created.trace, live.name, run))
         try:
-            key, raw = child_created(effect, live.name, live.state.run, lane, now_ms)
+            key, raw = child_created(
+                effect, live.name, run, lane=created.lane, at_ms=now_ms, trace=trace
+            )
             self._around.append_instance(key, fitting(raw))
         except (NotSerialisable, ResultTooLarge) as error:
             self._fail(live, f"the parameters of {effect.key}", error)

@@ -39,7 +39,7 @@ class Kin:
         if created.parent is not None:
             self._send(child_ended(created.parent, name, status, record))
         for follower in self._around.followers(name.workflow, status):
-            self._send(follower_created(follower, name, status, record))
+            self._send(follower_created(follower, name, status, record, created.trace))
 
     def refused(self, key: bytes, record: InstanceCreated) -> None:
         """A parent asks again after a crash, or has met somebody else's instance of that id."""

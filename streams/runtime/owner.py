@@ -11,11 +11,13 @@ from enum import StrEnum
 import structlog
 
 from stepwell.schemas import codec
-from stepwell.schemas.commands import DeleteRequested
+from stepwell.schemas.commands import DeleteRequested, RestartRequested
 from stepwell.schemas.journal import (
     OWNER_KEY,
     Entry,
+    InstanceContinued,
     InstanceCreated,
+    InstanceErrored,
     InstanceKey,
     InstancePaused,
     InstancePurged,
@@ -37,6 +39,7 @@ from stepwell.streams.runtime.near_limits import RECORD_BYTES, RECORD_BYTES_NEAR
 from stepwell.streams.runtime.retelling import Retelling
 from stepwell.streams.runtime.rows import Header, Rows, delete_rows, dropped_offsets, load
 from stepwell.streams.runtime.surroundings import Surroundings
+from stepwell.streams.spans import Ending, Run
 
 log = structlog.get_logger(__name__)
 
@@ -237,7 +240,9 @@ class PartitionOwner:
         if self.phase is not Phase.ACTIVE:
             self._folding[key] = state
         if state.run != run:
-            self._begin_run(key, state, record, new=run is None)
+            if run is not None and status is not None and not status.terminal:
+                self._trace_next(key, run, record)
+            self._begin_run(key, state, record, run)
         elif state.status is not status:
             self._change_status(key, state, record)
         elif self.phase is Phase.ACTIVE:
@@ -255,12 +260,13 @@ class PartitionOwner:
         return held
 
     def _begin_run(
-        self, key: bytes, state: InstanceState, record: InstanceRecord, *, new: bool
+        self, key: bytes, state: InstanceState, record: InstanceRecord, run: int | None
     ) -> None:
-        """A run begins: of a new instance, or after another one, whose rows are not needed."""
+        """A run begins: of a new instance, or after run `run`, whose rows are not needed."""
         if ended := ended_as(record):  # a debounced creation had come meanwhile
-            self._end(key, record, ended)
-        if not new:
+            assert run is not None
+            self._end(key, run, record, ended)
+        if run is not None:
             history = load(self._rows, key)
             assert history is not None
             for offset in dropped_offsets(self._rows, key, history, record):
@@ -276,7 +282,7 @@ class PartitionOwner:
 
     def _change_status(self, key: bytes, state: InstanceState, record: InstanceRecord) -> None:
         ended = ended_as(record)
-        created = self._end(key, record, ended) if ended else None
+        created = self._end(key, state.run, record, ended) if ended else None
         header = self._put_header(key, state, record, created)
         self._around.announce(InstanceKey.decode(key), state.status, state.offset, record)
         if self.phase is Phase.ACTIVE:
@@ -285,12 +291,30 @@ class PartitionOwner:
             else:
                 self.carrier.advance(key, state, record)
 
-    def _end(self, key: bytes, record: InstanceRecord, ended: Status) -> InstanceCreated:
+    def _end(self, key: bytes, run: int, record: InstanceRecord, ended: Status) -> InstanceCreated:
         created = self._created(key)
+        self._trace_end(key, created, run, record, ended)
         self.carrier.drop(key)
         self._folding.pop(key, None)
         self._kin.ended(key, created, ended, record)
         return created
+
+    def _trace_next(self, key: bytes, run: int, record: InstanceRecord) -> None:
+        """A run is over because another one begins."""
+        if isinstance(record, InstanceContinued | RestartRequested):
+            ended = "continued" if isinstance(record, InstanceContinued) else "restarted"
+            self._trace_end(key, self._created(key), run, record, ended)
+
+    def _trace_end(
+        self, key: bytes, created: InstanceCreated, run: int, record: InstanceRecord, ended: str
+    ) -> None:
+        if created.trace is None:
+            return
+        began = self._rows.history_row(key, run)
+        started_ms = codec.decode(began).at_ms if began else record.at_ms
+        error = record.error if isinstance(record, InstanceErrored) else None
+        ending = Ending(ended, started_ms, record.at_ms, error)
+        self._around.tracing.ended(Run(created.trace, InstanceKey.decode(key), run), ending)
 
     def _forget(self, offset: int, key: bytes, record: InstanceRecord) -> None:
         """Deleted or purged: nothing is kept."""

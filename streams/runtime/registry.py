@@ -13,6 +13,7 @@ from stepwell.streams.engine.triggers import (
 )
 from stepwell.streams.engine.workflow import Workflow
 from stepwell.streams.runtime.schedules import Plan, Schedule, plan_of, schedule_created
+from stepwell.streams.spans import Tracing
 
 if TYPE_CHECKING:
     from stepwell.streams.metrics import Metrics
@@ -32,9 +33,14 @@ class Workflows:
         bound: Iterable[tuple[type[Workflow], Any]] = (),
         *,
         measure: "Measure | None" = None,
+        trace: Callable[[Tracing], None] | None = None,
     ) -> None:
-        """`measure` is called once with the worker's metrics: bindings may be added to them."""
+        """`measure` is called once with the worker's metrics: bindings may be added to them.
+
+        So is `trace`, with what traces.
+        """
         self.measure = measure
+        self.trace = trace
         self._bound: dict[str, tuple[type[Workflow], Any]] = {}
         self.add(Schedule, self._is_scheduled)
         for workflow, env in bound:

@@ -10,7 +10,7 @@ from stepwell.schemas.journal import (
     InstanceKey,
     InstanceRecord,
 )
-from stepwell.schemas.parts import ErrorInfo, Parent
+from stepwell.schemas.parts import ErrorInfo, Parent, Trace
 from stepwell.streams.engine.effects import CancelStep, StartChild
 from stepwell.streams.engine.state import Status
 
@@ -18,12 +18,22 @@ Message = tuple[bytes, bytes]
 """A key and a record: to be appended to the journal partition of that key."""
 
 
-def child_created(effect: StartChild, key: InstanceKey, run: int, lane: str, at_ms: int) -> Message:
+def child_created(  # noqa: PLR0913 - all but three by name
+    effect: StartChild,
+    key: InstanceKey,
+    run: int,
+    *,
+    lane: str,
+    at_ms: int,
+    trace: Trace | None = None,
+) -> Message:
     """The creation of a child; raises `NotSerialisable` for its parameters."""
     step = effect.key
     parent = Parent(str(key), run, step.name, step.occurrence, effect.call, effect.awaited)
     schedule = effect.schedule
-    created = InstanceCreated(effect.params, at_ms, parent=parent, lane=lane, schedule=schedule)
+    created = InstanceCreated(
+        effect.params, at_ms, parent=parent, lane=lane, schedule=schedule, trace=trace
+    )
     child = InstanceKey(effect.workflow, effect.instance)
     return child.encode(), codec.encode(created)
 
@@ -65,7 +75,11 @@ def child_ended(
 
 
 def follower_created(
-    workflow: str, ended: InstanceKey, status: str, record: InstanceRecord
+    workflow: str,
+    ended: InstanceKey,
+    status: str,
+    record: InstanceRecord,
+    trace: Trace | None = None,
 ) -> Message:
     """The instance that a workflow starts because one of another workflow has ended."""
     params = {
@@ -74,7 +88,7 @@ def follower_created(
         "output": record.output if isinstance(record, InstanceCompleted) else None,
         "error": record.error if isinstance(record, InstanceErrored) else None,
     }
-    created = InstanceCreated(params, record.at_ms)
+    created = InstanceCreated(params, record.at_ms, trace=trace)
     return InstanceKey(workflow, ended.instance).encode(), codec.encode(created)
 
 

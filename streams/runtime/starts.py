@@ -161,8 +161,9 @@ class Starts:
 
     def _run(self, live: Live, step: RunStep) -> None:
         live.submitted[step.key] = None
-        run, lane = live.state.run, _lane(live.created)
-        job = Job(self, live.name, run, self.epoch, step, self._report, lane)
+        run, created = live.state.run, live.created
+        lane, trace = _lane(created), created.trace
+        job = Job(self, live.name, run, self.epoch, step, self._report, lane, trace)
         self._around.bodies.submit(job)
 
     def _report(self, job: Job, _record: InstanceRecord, raw: bytes) -> None:

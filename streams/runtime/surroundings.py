@@ -16,6 +16,7 @@ from stepwell.streams.runtime.bodies import Job
 from stepwell.streams.runtime.clock import Clock
 from stepwell.streams.runtime.isolation import Isolation
 from stepwell.streams.runtime.near_limits import NearLimits
+from stepwell.streams.spans import NO_TRACING, Tracing
 
 DAY_MS = 24 * 60 * 60 * 1000
 DEFAULT_RETENTION = Retention(success_ms=30 * DAY_MS, error_ms=30 * DAY_MS)
@@ -77,6 +78,7 @@ class Surroundings:
     isolation: Isolation = field(default_factory=Isolation)
     near_limits: NearLimits = field(default_factory=NearLimits)
     announce: Announce = _nobody
+    tracing: Tracing = NO_TRACING
     followers: Callable[[str, str], Sequence[str]] = _none
     """The workflows to start when an instance of (workflow) ends with (status)."""
     retention: Retention = DEFAULT_RETENTION

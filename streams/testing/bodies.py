@@ -8,6 +8,7 @@ from stepwell.schemas.journal import InstanceKey, StepRecord, StreamChunk
 from stepwell.streams.engine.effects import RunStep
 from stepwell.streams.engine.names import StepKey
 from stepwell.streams.runtime.bodies import Job, JobId, StepBodies
+from stepwell.streams.spans import NO_TRACING, Tracing
 from stepwell.streams.testing.timers import Timer, Timers, VirtualClock
 
 STOP_TIMEOUT_MS = 10_000
@@ -22,13 +23,15 @@ class MockableBodies:
         timers: Timers,
         started: Callable[[Job], RunStep],
         news: Callable[[], None],
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._clock = clock
         self._timers = timers
         self._started = started
         self._news = news
         # One thread, and one seed: what a test does, it does again.
-        self._bodies = StepBodies(clock, threads_max=1, random=Random(0))  # noqa: S311
+        random = Random(0)  # noqa: S311
+        self._bodies = StepBodies(clock, threads_max=1, random=random, tracing=tracing)
         self._delayed: dict[JobId, Timer] = {}
         self._running: dict[JobId, Job] = {}
         self._held: dict[JobId, Callable[[], None]] = {}

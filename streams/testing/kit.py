@@ -15,6 +15,7 @@ from stepwell.streams.gateway import requests
 from stepwell.streams.gateway.control import Control
 from stepwell.streams.gateway.judging import explain
 from stepwell.streams.runtime.registry import Workflows
+from stepwell.streams.spans import NO_TRACING, Tracing
 from stepwell.streams.testing.errors import UnknownWorkflow
 from stepwell.streams.testing.handle import Handle
 from stepwell.streams.testing.introspection import Introspection
@@ -44,11 +45,14 @@ class WorkflowTest(Introspection):
         start: datetime = START,
         auto_advance: bool = True,
         replays: bool = True,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         pairs = (it if isinstance(it, tuple) else (it, env) for it in workflows)
         in_memory_max = 0 if replays else 1_000_000
         self._auto_advance = auto_advance
-        self._world = World(Workflows(pairs), _ms(start), in_memory_max=in_memory_max)
+        self._world = World(
+            Workflows(pairs), _ms(start), in_memory_max=in_memory_max, tracing=tracing
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,7 +77,8 @@ class WorkflowTest(Introspection):
         instance_id = self._world.new_id() if id is None else requests.check_new_id(id)
         requests.check_params(params)
         plan = Schedule(schedule.cron, _ms(schedule.scheduled_time)) if schedule else None
-        created = InstanceCreated(params, self._world.clock(), schedule=plan)
+        now_ms, trace = self._world.clock(), self._world.tracing.current()
+        created = InstanceCreated(params, now_ms, schedule=plan, trace=trace)
         key = InstanceKey(name, instance_id)
         judged = self._world.journal.put(key.encode(), codec.encode(created))
         if judged is not None and not judged.accepted:

@@ -14,6 +14,7 @@ from stepwell.streams.runtime.owner import PartitionOwner
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.runtime.rows import Header
 from stepwell.streams.runtime.surroundings import DAY_MS, Surroundings
+from stepwell.streams.spans import Tracing
 from stepwell.streams.testing.bodies import MockableBodies
 from stepwell.streams.testing.mocks import Mocks
 from stepwell.streams.testing.storage import MemoryJournal, MemoryRows, Tables
@@ -34,6 +35,7 @@ class Deployment(Protocol):
     committed: int
     """The first record of the journal that no worker has finished."""
     workflows: Workflows
+    tracing: Tracing
     duplicates: bool
 
     def mocks_of(self, key: InstanceKey) -> Mocks:
@@ -62,7 +64,8 @@ class Worker:
         clock = deployment.clock
         self._alarms = Timers(clock)
         self._timers = timers = Timers(clock)
-        self.bodies = MockableBodies(clock, timers, self._body, deployment.has_news)
+        tracing = deployment.tracing
+        self.bodies = MockableBodies(clock, timers, self._body, deployment.has_news, tracing)
         self._unsent: deque[tuple[bytes, bytes]] = deque()
         self._position = deployment.committed
         self._rows = MemoryRows(deployment.tables, self._write)
@@ -80,6 +83,7 @@ class Worker:
             followers=deployment.workflows.followers,
             retention=KEPT,
             in_memory_max=in_memory_max,
+            tracing=tracing,
         )
         self.owner = PartitionOwner(0, self._rows, f"claim-{number}", around)
         self.owner.start()

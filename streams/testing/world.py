@@ -15,6 +15,7 @@ from stepwell.streams.gateway.folding import FoldedJournal
 from stepwell.streams.gateway.judging import Judgement
 from stepwell.streams.runtime.bodies import Job
 from stepwell.streams.runtime.registry import Workflows
+from stepwell.streams.spans import NO_TRACING, Tracing
 from stepwell.streams.testing.mocks import Mocks
 from stepwell.streams.testing.storage import MemoryJournal, Tables
 from stepwell.streams.testing.timers import VirtualClock
@@ -38,8 +39,16 @@ EXPLAINED_AFTER_S = 10
 class World:
     """One worker at a time, and what outlives it."""
 
-    def __init__(self, workflows: Workflows, now_ms: int, *, in_memory_max: int) -> None:
+    def __init__(
+        self,
+        workflows: Workflows,
+        now_ms: int,
+        *,
+        in_memory_max: int,
+        tracing: Tracing = NO_TRACING,
+    ) -> None:
         self.workflows = workflows
+        self.tracing = tracing
         self.clock = VirtualClock(now_ms)
         self.journal = MemoryJournal()
         self.journal.listener = self._took_effect

@@ -13,6 +13,7 @@ from stepwell.streams.agents.records import RawRecord
 from stepwell.streams.agents.route import Router
 from stepwell.streams.engine.triggers import send_on
 from stepwell.streams.metrics import Metrics
+from stepwell.streams.spans import Headers
 
 DELIVERY = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 
@@ -74,7 +75,7 @@ class Desk:
             lambda: 1_000,
         )
 
-    def append(self, key: bytes, value: bytes) -> None:
+    def append(self, key: bytes, value: bytes, headers: Headers = ()) -> None:
         record = codec.decode(value)
         if isinstance(record, InstanceCreated):
             self.created[key.decode()] = record

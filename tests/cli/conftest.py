@@ -18,6 +18,7 @@ from stepwell.streams.cli.invocation import Invocation
 from stepwell.streams.cli.root import cli
 from stepwell.streams.ports import SearchMode
 from stepwell.streams.settings import Settings
+from stepwell.streams.stretches import AttemptView
 from stepwell.streams.views import (
     Cause,
     Check,
@@ -37,6 +38,7 @@ from stepwell.streams.views import (
     StepView,
 )
 from tests.cli.fake_letters import FakeLetters
+from tests.cli.fake_lists import SUMMARY, FakeLists
 from tests.cli.fake_replays import FakeReplays
 
 HIT = Hit(
@@ -55,20 +57,24 @@ HIT = Hit(
     score=0.87654,
     model="all-MiniLM-L6-v2",
 )
-SUMMARY = InstanceSummary(
-    "embed-issue",
-    "delivery-1",
-    "complete",
-    created_ms=1_767_225_600_000,
-    updated_ms=1_767_225_600_250,
-)
 DETAILS = InstanceDetails(
     SUMMARY,
     params={"number": 42},
     output={"status": "stored"},
     steps=(
         StepView("fetch-content", 1, "succeeded", 1, 1_767_225_600_000, 1_767_225_600_100, "text"),
-        StepView("upsert-vector", 1, "failed", 3, error="IndexUnavailable: no answer"),
+        StepView(
+            "upsert-vector",
+            1,
+            "failed",
+            3,
+            error="IndexUnavailable: no answer",
+            attempts_made=(
+                AttemptView(1, "lost", 1_767_225_600_000),
+                AttemptView(2, "failed", 1_767_225_601_000, 1_767_225_602_000, "Slow: it was"),
+                AttemptView(3, "failed", 1_767_225_603_000, 1_767_225_604_000, "Slow: again"),
+            ),
+        ),
         StepView(
             "approval",
             1,
@@ -107,11 +113,10 @@ EXPORTED = Exported((b'{"v":1}',), ("embed-issue/secret",))
 
 
 @dataclass
-class FakeApp(FakeLetters, FakeReplays):
+class FakeApp(FakeLetters, FakeLists, FakeReplays):
     """An `App` that answers from its fields, or raises what it was told to."""
 
     hits: list[Hit] = field(default_factory=lambda: [HIT])
-    summaries: list[InstanceSummary] = field(default_factory=lambda: [SUMMARY])
     details: InstanceDetails | None = DETAILS
     checks: list[Check] = field(default_factory=lambda: [Check("broker", True, "3.9 ms")])
     created: list[str] = field(default_factory=list)
@@ -150,16 +155,11 @@ class FakeApp(FakeLetters, FakeReplays):
         self._answer(settings, query, filters, limit, mode)
         return self.hits
 
-    async def list_instances(
-        self,
-        settings: Settings,
-        *,
-        workflow: str | None = None,
-        status: str | None = None,
-        limit: int = 50,
-    ) -> list[InstanceSummary]:
-        self._answer(settings, workflow, status, limit)
-        return self.summaries
+    async def similar(
+        self, settings: Settings, key: str, filters: SearchFilters, limit: int
+    ) -> list[Hit]:
+        self._answer(settings, key, filters, limit)
+        return self.hits
 
     async def describe_instance(
         self, settings: Settings, workflow: str | None, instance_id: str
@@ -184,6 +184,19 @@ class FakeApp(FakeLetters, FakeReplays):
     ) -> Receipt:
         self._answer(settings, workflow, params, instance_id, lane)
         return self.receipt
+
+    async def create_instances(
+        self,
+        settings: Settings,
+        workflow: str,
+        wanted: Sequence[tuple[str | None, Json]],
+        *,
+        lane: str,
+        report: Callable[[int], None],
+    ) -> list[Receipt]:
+        report(1)
+        self._answer(settings, workflow, wanted, lane)
+        return [self.receipt]
 
     async def wait_for_instance(
         self, settings: Settings, receipt: Receipt

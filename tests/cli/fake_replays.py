@@ -4,12 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
+from stepwell.streams.gateway.reindex_list import KnownReindex
+from stepwell.streams.gateway.replays import FindingView, ReplayView
 from stepwell.streams.replay.asking import At, Mode, Pace, Request
+from stepwell.streams.replay.errors import PlaceNotFound
 from stepwell.streams.replay.findings import Finding, Verdict
 from stepwell.streams.replay.plan import Plan, PlannedRange, Progress, Result, Ticket
 from stepwell.streams.replay.ranges import Range
 from stepwell.streams.settings import Settings
-from stepwell.streams.views import InstanceDetails
+from stepwell.streams.views import InstanceDetails, ReindexView
 
 RANGE = Range("stepwell.events", 0, 5, 12)
 TICKET = Ticket("r-1", Mode.RERUN, (RANGE,), at_ms=1_767_225_600_000)
@@ -35,6 +38,24 @@ VERIFIED = Result(
 )
 
 
+VIEW = ReplayView(
+    "r-1",
+    "verify",
+    "interrupted",
+    1_767_225_600_000,
+    done=2,
+    total=3,
+    counts={"embed-issue: embed": {"same": 1, "changed": 1}},
+    findings=(FindingView("embed-issue", "one", "embed", 1, "changed", "a", "b"),),
+    findings_total=1,
+)
+KNOWN = KnownReindex(
+    ReindexView("r-9", "complete", "docs.jsonl", "Docs", 3, stored=2, stale=1),
+    1_767_225_600_000,
+    1_767_225_601_000,
+)
+
+
 class FakeReplays:
     """Answers from its fields; what `FakeApp` sets up tells what was asked."""
 
@@ -42,6 +63,23 @@ class FakeReplays:
     replay_plan: ClassVar[Plan] = PLAN
     replay_result: ClassVar[Result] = RESULT
     interrupts_after: ClassVar[int | None] = None
+
+    replays: ClassVar[list[ReplayView]] = [VIEW]
+    reindexes: ClassVar[list[KnownReindex]] = [KNOWN]
+
+    async def list_replays(self, settings: Settings) -> list[ReplayView]:
+        self._answer(settings)
+        return self.replays
+
+    async def show_replay(self, settings: Settings, replay_id: str) -> ReplayView:
+        self._answer(settings, replay_id)
+        if replay_id not in ("latest", VIEW.id):
+            raise PlaceNotFound(f"no replay {replay_id!r} was begun here")
+        return VIEW
+
+    async def list_reindexes(self, settings: Settings, limit: int) -> list[KnownReindex]:
+        self._answer(settings, limit)
+        return self.reindexes
 
     async def describe_instance_at(
         self, settings: Settings, workflow: str | None, instance_id: str, at: At

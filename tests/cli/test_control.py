@@ -34,6 +34,12 @@ def test_trigger_needs_neither_id_nor_parameters(stepwell, app):
     assert app.asked == ("embed-issue", None, None, "bulk")
 
 
+def test_parameters_may_be_an_argument_but_are_given_once(stepwell, app):
+    stepwell("trigger", "embed-issue", '{"n": 1}')
+    assert app.asked[1] == {"n": 1}
+    assert stepwell("trigger", "embed-issue", "1", "--params", "2").exit_code == 2
+
+
 def test_parameters_are_read_from_stdin(stepwell, app):
     assert stepwell("trigger", "embed-issue", "--params", "-", stdin="[1, 2]").exit_code == 0
     assert app.asked[1] == [1, 2]
@@ -66,6 +72,7 @@ def test_an_id_that_is_taken_ends_with_4_and_names_the_code(stepwell, app):
     assert result.exit_code == 4
     assert result.stderr == (
         "Error: (instance.already_exists) embed-issue/delivery-1 exists already, and is running\n"
+        "Try: stepwell instances describe ID\n"
     )
 
 
@@ -73,7 +80,7 @@ def test_an_id_that_is_taken_ends_with_4_and_names_the_code(stepwell, app):
     ("words", "command"),
     [
         (("pause", "ID", "--reason", "lunch"), PauseRequested(0, "lunch")),
-        (("resume", "ID"), ResumeRequested(0)),
+        (("resume", "ID", "--reason", "lunch is over"), ResumeRequested(0, "lunch is over")),
         (("cancel", "ID"), CancelRequested(0)),
         (("terminate", "ID"), TerminateRequested(0)),
         (("terminate", "ID", "--rollback"), TerminateRequested(0, rollback=True)),
@@ -83,6 +90,14 @@ def test_an_id_that_is_taken_ends_with_4_and_names_the_code(stepwell, app):
         (
             ("restart", "ID", "--from-step", "nap:2", "--kind", "sleep"),
             RestartRequested(0, StepRef("nap", 2, "sleep")),
+        ),
+        (
+            ("restart", "ID", "--from-step-name", "nap", "--from-step-count", "2"),
+            RestartRequested(0, StepRef("nap", 2)),
+        ),
+        (
+            ("restart", "ID", "--from-step", "paid", "--from-step-type", "waitForEvent"),
+            RestartRequested(0, StepRef("paid", 1, "wait")),
         ),
         (("delete", "ID", "--yes"), DeleteRequested(0)),
         (

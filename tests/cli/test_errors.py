@@ -6,8 +6,13 @@ from stepwell.models.errors import ModelError
 from stepwell.streams.engine.errors import InvalidDefinition
 from stepwell.streams.errors import (
     BrokerUnavailable,
+    ConfigurationError,
     IndexSchemaMismatch,
     IndexUnavailable,
+    InstanceExists,
+    InstanceNotFound,
+    InvalidInstanceId,
+    LetterNotFound,
     StepwellError,
     TopicMismatch,
 )
@@ -19,8 +24,6 @@ from stepwell.streams.errors import (
         (StepwellError("it failed"), 1),
         (ModelError("the model is not there"), 1),
         (InvalidDefinition("two workflows have one name"), 1),
-        (TopicMismatch("3 partitions instead of 8"), 4),
-        (IndexSchemaMismatch("384 dimensions instead of 1024"), 4),
     ],
 )
 def test_an_error_of_ours_is_one_line_and_its_exit_code(stepwell, app, error, exit_code):
@@ -29,6 +32,25 @@ def test_an_error_of_ours_is_one_line_and_its_exit_code(stepwell, app, error, ex
     assert result.exit_code == exit_code
     assert result.stdout == ""
     assert result.stderr == f"Error: {error}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "next_step"),
+    [
+        (ConfigurationError("log.level is wrong"), 2, "stepwell config reference"),
+        (InvalidInstanceId("no instance has such an id"), 2, "stepwell instances list"),
+        (InstanceNotFound("there is no instance x"), 3, "stepwell instances list"),
+        (InstanceExists("x exists"), 4, "stepwell instances describe ID"),
+        (TopicMismatch("3 partitions instead of 8"), 4, "stepwell doctor"),
+        (IndexSchemaMismatch("384 dimensions instead of 1024"), 4, "stepwell index list"),
+        (LetterNotFound("there is none"), 3, "stepwell dlq list"),
+    ],
+)
+def test_an_error_names_the_next_step(stepwell, app, error, exit_code, next_step):
+    app.error = error
+    result = stepwell("instances", "list")
+    assert result.exit_code == exit_code
+    assert result.stderr == f"Error: {error}\nTry: {next_step}\n"
 
 
 @pytest.mark.parametrize("error", [BrokerUnavailable("no answer"), IndexUnavailable("no answer")])

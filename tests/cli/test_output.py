@@ -80,3 +80,17 @@ def test_logs_as_text_have_no_colours_in_a_pipe(logs):
 def test_the_level_holds_for_ours_and_for_libraries(logs):
     (line,) = logs(LogSettings(level="warning", format="json"))
     assert json.loads(line)["event"] == "slow broker"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_tracebacks_tell_the_error_and_no_value_of_a_variable(logs, capsys, log_format):
+    logs(LogSettings(format=log_format))
+    token = "s3cr" + "3t"
+    try:
+        int(f"no good {len(token)}")
+    except ValueError:
+        structlog.get_logger("ours").exception("failed")
+        logging.getLogger("theirs").exception("failed too")
+    said = capsys.readouterr().err
+    assert said.count("no good") >= 2
+    assert "s3cr3t" not in said

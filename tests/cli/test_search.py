@@ -3,6 +3,7 @@
 import json
 
 from stepwell.schemas.documents import SearchFilters
+from stepwell.streams.index.errors import UnknownDocument
 from stepwell.streams.ports import SearchMode
 
 
@@ -59,6 +60,26 @@ def test_nothing_found_is_no_failure(stepwell, app):
     assert (result.exit_code, result.stdout) == (0, "")
     assert "Nothing found" in result.stderr
     assert stepwell("search", "login", "--json").stdout == "[]\n"
+
+
+def test_documents_like_one_are_asked_for_by_its_key_as_the_table_shows_it(stepwell, app):
+    for key in ("acme/site#42", "github:acme/site#42"):
+        result = stepwell("search", "--similar-to", key, "--state", "open", "--limit", "3")
+        assert result.exit_code == 0
+        assert "acme/site#42" in result.stdout
+        assert app.asked == ("github:acme/site#42", SearchFilters(state="open"), 3)
+    stepwell("search", "--similar-to", "note:7")
+    assert app.asked == ("note:7", SearchFilters(), 10)
+    both = stepwell("search", "login", "--similar-to", "note:7")
+    assert (both.exit_code, "one of them" in both.stderr) == (2, True)
+
+
+def test_a_document_that_the_index_does_not_hold_is_not_found(stepwell, app):
+    app.error = UnknownDocument("note:7")
+    result = stepwell("search", "--similar-to", "note:7")
+    assert result.exit_code == 3
+    assert "no document 'note:7'" in result.stderr
+    assert "stepwell search" in result.stderr
 
 
 def test_an_empty_query_and_an_impossible_limit_are_wrong_usage(stepwell):

@@ -66,6 +66,7 @@ def test_a_wrong_setting_ends_with_2_and_says_what_is_allowed(stepwell):
     assert result.stdout == ""
     assert result.stderr == (
         "Error: gateway.port = '70000' (flag): should be less than or equal to 65535\n"
+        "Try: stepwell config reference\n"
     )
 
 

@@ -90,6 +90,22 @@ class StoringContract:
         (stored,) = (await found(index)).values()
         assert (stored.title, stored.body) == ("ab", "?")
 
+    async def test_a_document_is_found_by_its_key_with_its_vector(self, index: VectorIndex):
+        wanted = embedded("a/b#1 é", vector=NORTH, labels=("bug",))
+        await upsert(index, wanted, embedded("other"))
+        found_one = await index.find("a/b#1 é")
+        assert found_one is not None
+        assert (found_one.document, found_one.model) == (wanted.document, "mini@1")
+        assert found_one.vector.dtype == np.float32
+        assert found_one.vector.tolist() == pytest.approx(NORTH)
+        assert await index.find("a/b#1") is None
+
+    async def test_a_removed_document_is_not_found_by_its_key(self, index: VectorIndex):
+        await upsert(index, embedded("a\0b"))
+        assert await index.find("a\0b") is not None
+        await remove(index, Removal("a\0b", at(1)))
+        assert await index.find("a\0b") is None
+
     async def test_nothing_to_write_is_fine(self, index: VectorIndex):
         assert await index.upsert([]) == []
         assert await index.remove([]) == []

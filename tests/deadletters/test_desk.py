@@ -163,7 +163,7 @@ async def test_dying_between_retry_and_mark_may_retry_twice_but_starts_one_insta
     journal: list[tuple[bytes, bytes]] = []
     router = Router(
         Workflows([(Order, None)]),
-        lambda key, value: journal.append((key, value)),
+        lambda key, value, _headers: journal.append((key, value)),
         lambda record, failure: pytest.fail(str(failure)),
         Metrics("test"),
         lambda: 1_000,

@@ -123,7 +123,7 @@ def sample_of(name):
 
 
 @asynccontextmanager
-async def running_gateway(*, rules=None, token=None, more_sources=None):
+async def running_gateway(*, rules=None, token=None, read_token=None, more_sources=None):
     log = MemoryLog()
     rules = rules or Rules()
     metrics = Metrics("test")
@@ -133,9 +133,9 @@ async def running_gateway(*, rules=None, token=None, more_sources=None):
         "standard": StandardWebhooksSource([STANDARD_SECRET]),
     }
     sources |= more_sources or {}
-    guard = Guard(token)
+    guard = Guard(token, read_token)
     webhooks = Webhooks(sources, intake, metrics.gateway, rules, guard, clock=lambda: NOW_S)
-    app = build_app(webhooks, log, metrics, max_body_bytes=rules.max_body_bytes, token=token)
+    app = build_app(webhooks, log, metrics, max_body_bytes=rules.max_body_bytes, guard=guard)
     runner = make_runner(app, shutdown_timeout_s=0.1)
     await runner.setup()
     try:

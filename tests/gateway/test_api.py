@@ -65,7 +65,7 @@ class Client:
 
 @asynccontextmanager
 async def running_api(*, token=None, max_body_bytes=25 * MIB, timeout_ms=30_000):
-    journal, metrics = MemoryJournal(), Metrics("test")
+    journal, metrics, guard = MemoryJournal(), Metrics("test"), Guard(token)
     clock, ids = count(1_000), count(1)
     control = Control(
         journal,
@@ -81,11 +81,11 @@ async def running_api(*, token=None, max_body_bytes=25 * MIB, timeout_ms=30_000)
         return next(journal.ledger().details(workflow, instance_id), None)
 
     app = build_app(
-        Webhooks({}, Intake(journal, metrics), metrics.gateway, Rules(), Guard(None)),
+        Webhooks({}, Intake(journal, metrics), metrics.gateway, Rules(), guard),
         journal,
         metrics,
         max_body_bytes=max_body_bytes,
-        token=token,
+        guard=guard,
         instances=Instances(control, describe, read_timeout_ms=timeout_ms),
     )
     runner = make_runner(app, shutdown_timeout_s=0.1)

@@ -60,6 +60,12 @@ async def test_with_an_empty_token():
     assert "gateway.token" in await refusal(host="0.0.0.0", token="")
 
 
+@pytest.mark.parametrize(("token", "read_token"), [("a", ""), ("a", "a"), (None, "b"), (None, "")])
+async def test_with_a_token_for_readers_that_would_let_in_others_or_nobody(token, read_token):
+    message = await refusal(token=token, read_token=read_token)
+    assert "gateway.read_token" in message
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 async def test_loopback_needs_no_token_but_a_broker(host):
     message = await refusal(BrokerUnavailable, host=host)
@@ -78,12 +84,14 @@ def test_secrets_are_not_shown():
                 github_secrets=(SECRET,), standard_secrets=("whsec_x",), signed_secrets=("a:hush",)
             ),
             token="tok",
+            read_token="rea",
         )
     )
     assert SECRET not in shown
     assert "whsec" not in shown
     assert "hush" not in shown
     assert "tok'" not in shown
+    assert "rea'" not in shown
 
 
 @pytest.mark.kafka

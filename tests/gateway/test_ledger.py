@@ -322,3 +322,32 @@ def test_what_is_no_journal_record_is_counted():
     story = Story()
     story.ledger.take(0, 99, b"order/one", b"junk")
     assert story.ledger.unreadable == 1
+
+
+def test_every_attempt_is_told_with_its_times_and_what_became_of_it():
+    story = Story()
+    story.write(AttemptStarted(1, "pay", 1, 1, 0, 2_000))
+    story.write(AttemptStarted(1, "pay", 1, 2, 0, 3_000))
+    story.write(AttemptFailed(1, "pay", 1, 2, 0, 3_000, 3_500, BOOM, 5_000, call=1))
+    story.write(StepSucceeded(1, "pay", 1, 3, 0, 5_010, 5_500, "ok", call=1))
+    made = story.step("pay").attempts_made
+    assert [(it.number, it.outcome, it.started_ms, it.finished_ms) for it in made] == [
+        (1, "lost", 2_000, None),
+        (2, "failed", 3_000, 3_500),
+        (3, "succeeded", 5_010, 5_500),
+    ]
+    assert (made[1].error, made[1].retry_at_ms) == ("Boom: it broke", 5_000)
+
+
+def test_when_it_stood_in_a_queue_or_was_paused_is_told():
+    story = Story()
+    story.write(InstanceQueued(1, 0, 2_000, "running_max"))
+    story.write(InstanceStarted(1, 0, 2_500))
+    story.write(PauseRequested(3_000, "lunch"))
+    story.write(InstancePaused(1, 0, 3_100, "requested", "as requested"))
+    story.write(ResumeRequested(4_000))
+    spans = story.details.spans
+    assert [(it.kind, it.started_ms, it.finished_ms) for it in spans] == [
+        ("queued", 2_000, 2_500),
+        ("paused", 3_100, 4_000),
+    ]

@@ -118,6 +118,8 @@ class TestLists:
         [
             ({"workflow": "audit"}, ["a-1"]),
             ({"status": "errored"}, ["a-2"]),
+            ({"status": ["errored", "running"], "workflow": "order"}, ["b-1", "a-2", "a-1"]),
+            ({"created_before": "1970-01-01T00:00:02.001Z"}, ["a-2", "a-1"]),
             ({"id_prefix": "a-", "workflow": "order"}, ["a-2", "a-1"]),
             ({"subject": "github:acme/site#1"}, ["a-1"]),
             ({"text": "BROKE"}, ["a-2"]),

@@ -1,10 +1,14 @@
 """Each thing that holds an instance up has its name, its words and what to do about it."""
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from stepwell.streams.operator.explaining import why
+from stepwell.streams.operator.explaining import Explainer, why
+from stepwell.streams.settings import Settings
+from stepwell.streams.settings_load import load_settings
 from stepwell.streams.views import Cause, InstanceDetails, InstanceSummary, Ownership, StepView
 
 OWNED = Ownership("stepwell.journal", 3, "worker-1 at 10.0.0.7", 0)
@@ -101,3 +105,24 @@ def test_one_that_has_ended_says_how_to_run_it_again(status):
     assert cause.code == "ended"
     assert status in cause.what
     assert "stepwell instances restart o-1" in cause.advice
+
+
+async def test_the_broker_is_asked_once_for_many_who_look_at_a_partition():
+    asked: list[int] = []
+    now_ms = 1_000
+
+    async def look_up(_: Settings, partition: int) -> Ownership:
+        asked.append(partition)
+        return replace(OWNED, partition=partition)
+
+    settings = load_settings(
+        flags={"kafka.partitions": "1"}, environ={}, config=None, directory=Path("nowhere")
+    )
+    explainer = Explainer(settings, look_up, clock=lambda: now_ms, kept_ms=2_000)
+    details = InstanceDetails(InstanceSummary("order", "o-1", "running", 0, 0), None, None, ())
+    found = await asyncio.gather(*(explainer.explain(details) for _ in range(5)))
+    assert {it.ownership.partition for it in found} == {0}
+    assert asked == [0]
+    now_ms = 3_000
+    await explainer.explain(details)
+    assert asked == [0, 0]

@@ -38,6 +38,17 @@ def model():
     return model
 
 
+def test_who_was_about_something_is_the_newest_that_completed(model):
+    again = ("order/a-9", InstanceCreated(None, 3_000, origin("github:acme/site#1")))
+    model.take([(0, 8, again[0].encode(), codec.encode(again[1]))])
+    wanted = ["github:acme/site#1", "github:acme/site#2", "nothing", "' OR 1=1 --"]
+    assert model.about(wanted, ["order"]) == {wanted[0]: InstanceKey("order", "a-1")}
+    done = InstanceCompleted(8, 0, 9_500, 1)
+    model.take([(0, 9, b"order/a-9", codec.encode(done))])
+    assert model.about(wanted, ["order"]) == {wanted[0]: InstanceKey("order", "a-9")}
+    assert model.about(wanted, ["audit"]) == {}
+
+
 def names(model, **filters):
     page = model.page(InstanceFilters(**filters), limit=10)
     return [f"{it.workflow}/{it.instance_id}" for it in page.instances]
@@ -57,6 +68,8 @@ def test_without_a_filter_all_come_newest_first(model):
         ({"workflow": "ord"}, []),
         ({"status": "running"}, ["audit/b-2", "audit/b_1", "order/A-3", "order/a-2"]),
         ({"status": "errored"}, ["audit/a-1"]),
+        ({"statuses": ("errored", "complete")}, ["audit/a-1", "order/a-1"]),
+        ({"statuses": ("complete",), "workflow": "audit"}, []),
         ({"created_from_ms": 3_000}, ["audit/b-2", "audit/b_1", "audit/a-1"]),
         ({"created_from_ms": 2_000, "created_before_ms": 3_000}, ["order/A-3", "order/a-2"]),
         ({"id_prefix": "a-"}, ["audit/a-1", "order/a-2", "order/a-1"]),
@@ -119,3 +132,15 @@ def test_an_id_may_mean_several_instances_and_latest_means_the_newest(model):
     assert model.find(None, "latest") == [InstanceKey("audit", "b-2")]
     assert model.find("order", "latest") == [InstanceKey("order", "A-3")]
     assert model.find("none", "latest") == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6])
+def test_the_oldest_may_come_first(model, limit):
+    found, cursor = [], None
+    while True:
+        page = model.page(limit=limit, cursor=cursor, oldest_first=True)
+        found += [f"{it.workflow}/{it.instance_id}" for it in page.instances]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert found == NEWEST_FIRST[::-1]

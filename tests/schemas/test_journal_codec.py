@@ -47,9 +47,19 @@ from stepwell.schemas.journal import (
     WaitStarted,
     WaitTimedOut,
 )
-from stepwell.schemas.parts import ErrorInfo, Origin, Parent, Replay, Retention, Rollback, Schedule
+from stepwell.schemas.parts import (
+    ErrorInfo,
+    Origin,
+    Parent,
+    Replay,
+    Retention,
+    Rollback,
+    Schedule,
+    Trace,
+)
 
 ERROR = ErrorInfo("LookupError", "no such page")
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
 ORIGIN = Origin("id-1", "com.github.issues.opened", "https://github.com/o/r", "s", "t", 3, 42)
 RECORDS: list[JournalRecord] = [
     OwnerClaimed("host-1", "c0ffee", 1),
@@ -95,6 +105,7 @@ RECORDS: list[JournalRecord] = [
     DeleteRequested(6),
     OwnerReleased("c0ffee", 9),
     InstanceCreated(None, 2, ORIGIN, lane="bulk", replay=Replay("r-1", "embed-content/one")),
+    InstanceCreated(None, 2, ORIGIN, trace=Trace(TRACEPARENT, "vendor=1")),
 ]
 GOLDEN = Path(__file__).parent / "golden" / "journal.jsonl"
 
@@ -120,6 +131,12 @@ def test_arrays_and_bytes_are_stored_raw_not_as_decimal_text() -> None:
     record = codec.decode(raw)
     assert isinstance(record, StepSucceeded)
     np.testing.assert_array_equal(record.result, vector)
+
+
+def test_a_record_of_an_earlier_release_lacks_what_was_added_since() -> None:
+    earlier = orjson.loads(codec.encode(InstanceCreated({"number": 1}, 2, ORIGIN)))
+    del earlier["replay"], earlier["trace"]
+    assert codec.decode(orjson.dumps(earlier)) == InstanceCreated({"number": 1}, 2, ORIGIN)
 
 
 def test_a_field_of_a_later_release_is_ignored() -> None:

@@ -204,6 +204,19 @@ def test_a_missing_tool_is_named_with_what_to_install():
         need("no-such-tool", "X")
 
 
+def test_promtool_says_in_one_line_that_it_needs_go(tmp_path):
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "promtool", "--version"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": str(tmp_path), "STEPWELL_CACHE": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("promtool: `go` was not found on PATH: install Go")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(("script", "tool"), [("kafka", "java"), ("weaviate", "go")])
 def test_the_scripts_say_in_one_line_which_tool_they_miss(script, tool, tmp_path):
     done = subprocess.run(

@@ -23,6 +23,7 @@ from stepwell.streams.index.rules import (
     check_search,
     cleaned,
     cleaned_filters,
+    cleaned_key,
     cut,
     refusal,
 )
@@ -84,6 +85,11 @@ class SqliteIndex:
         check_limit(limit)
         wanted = cleaned_filters(filters)
         return await self._call(lambda file: search.by_words(file, text, limit, wanted))
+
+    async def find(self, key: str) -> Embedded | None:
+        """The document of this key."""
+        wanted = cleaned_key(key)
+        return await self._call(lambda file: search.find(file, wanted))
 
     async def count(self) -> int:
         """How many documents are stored."""

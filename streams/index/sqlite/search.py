@@ -9,7 +9,7 @@ import apsw
 import numpy as np
 import orjson
 
-from stepwell.schemas.documents import Document, Hit, SearchFilters, Vector
+from stepwell.schemas.documents import Document, Embedded, Hit, SearchFilters, Vector
 from stepwell.streams.index.keywords import K1, query_words, rarity
 from stepwell.streams.index.sqlite import codes
 from stepwell.streams.index.sqlite.file import snapshot
@@ -32,6 +32,10 @@ _MATCHES = "SELECT rowid AS id, rank * ? AS score FROM words WHERE words MATCH ?
 _HITS = """
 SELECT key, type, repo, number, title, body, state, url, updated_at, labels, model
 FROM carray(?) JOIN documents ON id = value
+"""
+_FIND = """
+SELECT key, type, repo, number, title, body, state, url, updated_at, labels, model, vector
+FROM documents JOIN vectors USING (id) WHERE key = ?
 """
 _SCAN = "SELECT key, type, repo, updated_at FROM documents WHERE key > ? ORDER BY key LIMIT ?"
 
@@ -76,6 +80,16 @@ def by_words(
             found = found[np.isin(found["id"], passing)]
         best = found[np.lexsort((found["id"], -found["score"]))[:limit]]
         return _hits(connection, best.tolist())
+
+
+def find(connection: apsw.Connection, key: str) -> Embedded | None:
+    """The document of this key."""
+    row = connection.execute(_FIND, (key,)).fetchone()
+    if row is None:
+        return None
+    *fields, vector = row
+    hit = _hit(tuple(fields), 0.0)
+    return Embedded(hit.document, np.frombuffer(vector, "<f4").astype(np.float32), hit.model)
 
 
 def count(connection: apsw.Connection) -> int:

@@ -29,6 +29,7 @@ from stepwell.streams.index.rules import (
     check_search,
     cleaned,
     cleaned_filters,
+    cleaned_key,
     cut,
     key_of,
     refusal,
@@ -36,7 +37,13 @@ from stepwell.streams.index.rules import (
 )
 from stepwell.streams.index.weaviate import writes
 from stepwell.streams.index.weaviate.answers import answering
-from stepwell.streams.index.weaviate.records import HIT_FIELDS, conditions, hit_of
+from stepwell.streams.index.weaviate.records import (
+    HIT_FIELDS,
+    conditions,
+    document_id,
+    embedded_of,
+    hit_of,
+)
 from stepwell.streams.index.weaviate.schema import VECTOR
 from stepwell.streams.index.weaviate.session import Session, WeaviateAddress, connect
 from stepwell.streams.ports import Scan, Stored, WriteOutcome
@@ -119,6 +126,16 @@ class WeaviateIndex:
                 return_properties=HIT_FIELDS,
             )
         return [hit_of(hit.properties, hit.metadata.score or 0.0) for hit in found.objects]
+
+    async def find(self, key: str) -> Embedded | None:
+        """The document of this key."""
+        async with self._answering() as session:
+            found = await session.documents.query.fetch_object_by_id(
+                document_id(cleaned_key(key)),
+                include_vector=[VECTOR],
+                return_properties=HIT_FIELDS,
+            )
+        return None if found is None else embedded_of(found.properties, found.vector)
 
     async def count(self) -> int:
         """How many documents are stored."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from random import random
 from typing import Any
 
+import numpy as np
 from weaviate.classes.data import DataObject
 from weaviate.classes.query import Filter
 from weaviate.collections.classes.filters import FilterReturn
@@ -66,6 +67,12 @@ def conditions(filters: SearchFilters) -> FilterReturn | None:
     if filters.labels:
         conditions.append(Filter.by_property("labels").contains_any(list(filters.labels)))
     return Filter.all_of(conditions) if conditions else None
+
+
+def embedded_of(properties: Mapping[str, Any], vectors: Mapping[str, Any]) -> Embedded:
+    """An object that was asked for with its vector."""
+    hit = hit_of(properties, 0.0)
+    return Embedded(hit.document, np.array(vectors[VECTOR], np.float32), hit.model)
 
 
 def hit_of(properties: Mapping[str, Any], score: float) -> Hit:
