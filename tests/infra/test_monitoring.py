@@ -1,5 +1,6 @@
 """Alert rules and dashboard ask only for metrics and labels that a real scrape has."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ Samples = dict[str, set[str]]
 
 
 async def test_every_metric_and_label_of_a_rule_or_panel_is_in_a_scrape(tmp_path: Path) -> None:
-    async with serving(tmp_path) as running:
+    async with asyncio.timeout(60), serving(tmp_path) as running:
         await running.post("72d3162e-cc78-11e3-81ab-4c9367dc0958")
         await running.post("of somebody else", secret="guessed", status=401)
         await running.until(running.worker, 'upsert_objects_total{outcome="stored"}')
