@@ -54,6 +54,7 @@ def build_app(  # noqa: PLR0913 - all but three by name
             routes += addition(app, guard)
     if dead_letters is not None:
         routes += DeadLetterApi(dead_letters, guard).routes()
+    app.on_response_prepare.append(_guard_answer)
     app[OPENAPI] = OpenApi([it for it in routes if isinstance(it, Route)])
     app.add_routes([*routes, *app[OPENAPI].routes()])
     return app
@@ -77,3 +78,10 @@ def _api(
     if instances.replays is not None:
         routes += ReplayApi(instances.replays, guard).routes()
     return routes
+
+
+async def _guard_answer(_: web.Request, response: web.StreamResponse) -> None:
+    """No answer is guessed at, kept by who is between, or says which versions run here."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Server"] = "stepwell"

@@ -40,6 +40,14 @@ async def test_metrics_need_the_token_where_there_is_one(gateway_with):
         assert (await gateway.request("GET", "/healthz"))[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/schemas", "/events", "/nowhere"])
+async def test_no_answer_is_guessed_at_or_kept_or_names_versions(gateway, path):
+    _, _, headers = await gateway.request("GET", path)
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Server"] == "stepwell"
+
+
 @pytest.mark.usefixtures("logs_shown")
 async def test_logs_say_why_and_never_show_a_secret(gateway, sample):
     with structlog.testing.capture_logs() as lines:
