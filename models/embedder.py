@@ -14,7 +14,7 @@ from stepwell.models.arrays import Ids, Vector, Vectors
 from stepwell.models.batching import TOKENS_PER_RUN_MAX
 from stepwell.models.errors import EmbedderClosed, EmptyText, TextRefused
 from stepwell.models.lanes import cores, query_thread
-from stepwell.models.microbatch import Counters, MicroBatcher
+from stepwell.models.microbatch import Counters, MicroBatcher, Observer
 from stepwell.models.model import Model, Precision, load_model
 from stepwell.models.runtime import Provider
 
@@ -89,6 +89,10 @@ class Embedder:
     def counters(self) -> Counters:
         """What bulk work was done so far and what waits, for metrics."""
         return self._batcher.counters()
+
+    def observe(self, observer: Observer) -> None:
+        """Tell of runs of texts from now on; queries run alone and are not told."""
+        self._batcher.observer = observer
 
     async def embed(self, text: str) -> Vector:
         """The vector of one text, float32 of shape (dimension,). Never blocks the event loop.

@@ -17,10 +17,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Condition, Lock
-from typing import Any
+from typing import Any, Protocol
 
 from stepwell.models.arrays import Ids, Vector, Vectors
 from stepwell.models.batching import TOKENS_PER_RUN_MAX, LengthQueue
@@ -56,11 +57,24 @@ class Counters:
     tokenise_s: float
 
 
+class Observer(Protocol):
+    """Whoever wants to know whose texts run together, such as a trace. Must be thread-safe."""
+
+    def asked(self) -> object:
+        """What names whoever submits a text now; called where it is submitted."""
+        ...
+
+    def running(self, asked: Sequence[object]) -> AbstractContextManager[object]:
+        """Their texts run together within this; entered on the thread that runs them."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class _Request:
     text: str
     line: "_Line"
     future: Future[Vector]
+    asked: object = None
     arrived_s: float = field(default_factory=time.perf_counter)
     ids: Ids | None = None
     """None until tokenised; all requests of one job are in the same state."""
@@ -150,6 +164,7 @@ class MicroBatcher:
         self._lock = Lock()
         self._changed = Condition(self._lock)
         self._closed = False
+        self.observer: Observer | None = None
         self._live, self._bulk = (
             _Line(
                 executor(threads),
@@ -171,7 +186,8 @@ class MicroBatcher:
         others.
         """
         line = self._bulk if bulk else self._live
-        request = _Request(text, line, Future())
+        asked = self.observer.asked() if self.observer is not None else None
+        request = _Request(text, line, Future(), asked)
         with self._lock:
             if wait:
                 self._changed.wait_for(lambda: self._closed or line.has_room)
@@ -225,13 +241,19 @@ class MicroBatcher:
         batch = [request.ids for request in requests if request.ids is not None]
         started_s = time.perf_counter()
         if batch:
-            vectors = self._run(batch)
+            with self._observed(requests):
+                vectors = self._run(batch)
             self._count_run(requests, batch, started_s)
             return vectors
         tokens = self._tokenise([request.text for request in requests])
         with self._lock:
             self._tokenise_s += time.perf_counter() - started_s
         return tokens
+
+    def _observed(self, requests: Sequence[_Request]) -> AbstractContextManager[object]:
+        if self.observer is None:
+            return nullcontext()
+        return self.observer.running([request.asked for request in requests])
 
     def _count_run(
         self, requests: Sequence[_Request], batch: Sequence[Ids], started_s: float

@@ -16,6 +16,7 @@ from stepwell.streams.metrics import Metrics
 from stepwell.streams.ports import Embedder
 from stepwell.streams.runtime.registry import Workflows
 from stepwell.streams.settings import Settings
+from stepwell.streams.spans import ModelRuns, Tracing
 from stepwell.streams.wiring import blob_store
 from stepwell.streams.workflows import reindex
 
@@ -38,13 +39,17 @@ async def embed_content(settings: Settings) -> AsyncIterator[Workflows]:
             loads.watch(metrics.embedding.watch)
             batched.measure(metrics.index)
 
+        def trace(tracing: Tracing) -> None:
+            loads.watch(lambda embedder: embedder.observe(ModelRuns(tracing)))
+            batched.trace(tracing)
+
         stored_under = everywhere.stored_under if settings.content.comments else None
         bindings = Bindings(embedder, batched, source_of(settings, github), stored_under)
         reindexing = reindex.Bindings(blob_store(settings), targets, github)
         workflows = Workflows(
             [(EmbedContent, bindings), (reindex.ReindexDocuments, reindexing)],
             measure=measure,
-            trace=batched.trace,
+            trace=trace,
         )
         if mappings := mappings_of(settings):
             workflows.add(embed_documents(mappings), bindings)

@@ -130,6 +130,10 @@ class Tracing(Protocol):
         """One call for many: it belongs to none of their traces, and names all."""
         ...
 
+    def inference(self, links: Sequence[Linked | None], size: int) -> AbstractContextManager[Span]:
+        """One run of the model for many, in whatever thread: like a batch."""
+        ...
+
 
 def headers_of(trace: Trace | None) -> Headers:
     """What tells the reader of a Kafka record which trace it belongs to."""
@@ -198,5 +202,28 @@ class NoTracing:
         """Nothing."""
         return NO_SPAN
 
+    def inference(
+        self,
+        links: Sequence[Linked | None],  # noqa: ARG002
+        size: int,  # noqa: ARG002
+    ) -> AbstractContextManager[Span]:
+        """Nothing."""
+        return NO_SPAN
+
 
 NO_TRACING: Tracing = NoTracing()
+
+
+class ModelRuns:
+    """What an embedder tells of its runs, as spans."""
+
+    def __init__(self, tracing: Tracing) -> None:
+        self._tracing = tracing
+
+    def asked(self) -> Linked | None:
+        """Whoever submits a text now."""
+        return self._tracing.link()
+
+    def running(self, asked: Sequence[Linked | None]) -> AbstractContextManager[Span]:
+        """Their texts run together."""
+        return self._tracing.inference(asked, len(asked))

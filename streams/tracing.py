@@ -174,16 +174,31 @@ class OtelTracing:
         self, operation: str, links: Sequence[Linked | None], size: int
     ) -> AbstractContextManager[Span]:
         """One call for many: it belongs to none of their traces, and names all."""
-        return self._batch(operation, [it for it in links if isinstance(it, _Linked)], size)
-
-    @contextmanager
-    def _batch(self, operation: str, linked: Sequence["_Linked"], size: int) -> Iterator[Span]:
         attributes: dict[str, str | int] = {
             "db.operation.name": operation,
             "db.operation.batch.size": size,
         }
+        return self._batch(operation, SpanKind.CLIENT, attributes, links)
+
+    def inference(self, links: Sequence[Linked | None], size: int) -> AbstractContextManager[Span]:
+        """One run of the model for many, in whatever thread: like a batch."""
+        attributes: dict[str, str | int] = {
+            "gen_ai.operation.name": "embeddings",
+            "stepwell.batch.size": size,
+        }
+        return self._batch("embed", SpanKind.INTERNAL, attributes, links)
+
+    @contextmanager
+    def _batch(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: dict[str, str | int],
+        links: Sequence[Linked | None],
+    ) -> Iterator[Span]:
+        linked = [it for it in links if isinstance(it, _Linked)]
         runs = [Link(run) for run in {it.run.span_id: it.run for it in linked}.values()]
-        begun = self._span(operation, SpanKind.CLIENT, attributes, parent=Context(), links=runs)
+        begun = self._span(name, kind, attributes, parent=Context(), links=runs)
         with begun as span:
             for it in linked:  # one whose asker was cancelled has ended
                 it.asked.add_link(otel.get_current_span().get_span_context())
@@ -207,7 +222,7 @@ class OtelTracing:
         self,
         name: str,
         kind: SpanKind,
-        attributes: Mapping[str, str | int],
+        attributes: dict[str, str | int],
         *,
         parent: Context | None = None,
         links: Sequence[Link] = (),

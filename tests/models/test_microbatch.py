@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -286,3 +286,31 @@ def held_caller(batcher: MicroBatcher, text: str) -> Held:
     held.thread.start()
     held.thread.join(0.05)
     return held
+
+
+def test_an_observer_is_told_whose_texts_run_together(work, make_batcher):
+    batcher, observer = make_batcher(), Callers()
+    batcher.observer = observer
+    occupy(batcher, work)
+    futures = []
+    for observer.caller, text in (("ann", "aa"), ("bob", "bb"), ("cy", "ccc")):
+        futures.append(batcher.submit(text))
+    work.gate.set()
+    assert [future.result(TIMEOUT_S)[0] for future in futures] == [2, 2, 3]
+    assert observer.ran == [["somebody"], ["ann", "bob"], ["cy"]]
+
+
+class Callers:
+    """Whoever submits is called by the name that is set."""
+
+    def __init__(self) -> None:
+        self.caller = "somebody"
+        self.ran: list[list[object]] = []
+
+    def asked(self) -> str:
+        return self.caller
+
+    @contextmanager
+    def running(self, asked: Sequence[object]) -> Iterator[None]:
+        self.ran.append(list(asked))
+        yield

@@ -85,6 +85,9 @@ async def test_one_trace_leads_from_the_webhook_to_the_upsert(
     assert run["stepwell.instance"] == DELIVERY
     assert processed["messaging.consumer.group.name"] == deployment.settings.kafka.app_id
 
+    inference = one(collector, "embed")
+    assert [link.span_id for link in inference.span.links] == [run.span.span_id]
+    assert [link.span_id for link in steps[1].span.links] == [inference.span.span_id]
     batch = one(collector, "upsert")
     assert batch.service == "stepwell-worker"
     assert [link.trace_id.hex() for link in batch.span.links] == [TRACE_ID]

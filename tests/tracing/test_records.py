@@ -19,7 +19,7 @@ from stepwell.streams.index.batched import BatchedIndex
 from stepwell.streams.index.memory import InMemoryIndex
 from stepwell.streams.metrics import Metrics
 from stepwell.streams.runtime.batcher import BatchLimits
-from stepwell.streams.spans import NO_TRACING, Body, Run, Tracing, headers_of
+from stepwell.streams.spans import NO_TRACING, Body, ModelRuns, Run, Tracing, headers_of
 from tests.index.test_batched_index import embedded
 from tests.tracing.conftest import GROUP, Traced, id_of, parent_of, trace_of
 
@@ -198,6 +198,27 @@ async def test_a_batch_links_to_its_runs_and_their_attempts_to_it(traced: Traced
     assert len(batch.links) == 3
     for attempt in attempts:
         assert [link.context.span_id for link in attempt.links] == [id_of(batch)]
+
+
+async def test_a_run_of_the_model_links_to_its_runs_from_another_thread(traced: Traced) -> None:
+    observer = ModelRuns(traced.tracing)
+    run = Run(made_in(traced, 1), InstanceKey("embed", "i"), 7)
+    with traced.tracing.attempt(run, Body("generate-embedding", 1, 1, "do")):
+        asked = [observer.asked()]
+
+        def infer() -> None:
+            with observer.running([*asked, None]):
+                pass
+
+        await asyncio.to_thread(infer)
+    inference, attempt = traced.one("embed"), traced.one("step generate-embedding")
+    assert inference.parent is None
+    assert inference.attributes == {
+        "gen_ai.operation.name": "embeddings",
+        "stepwell.batch.size": 2,
+    }
+    assert [link.context.span_id for link in inference.links] == [parent_of(attempt)]
+    assert [link.context.span_id for link in attempt.links] == [id_of(inference)]
 
 
 def made_in(traced: Traced, number: int):
