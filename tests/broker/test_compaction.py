@@ -137,6 +137,7 @@ def test_it_is_worth_it_only_when_enough_is_new(tmp_path):
     assert compacting.due(log, RULES, NOW_MS) != []
 
 
+@pytest.mark.slow
 async def test_the_broker_has_it_done_by_a_process(tmp_path):
     log = filled(tmp_path)
     await compacting.compact(log, compacting.due(log, RULES, NOW_MS), RULES, NOW_MS)

@@ -102,6 +102,7 @@ def test_a_damaged_file_is_nothing_to_complete(complete, tmp_path):
     assert complete("trigger", "") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_in_bash_it_completes(tmp_path):
     typed = """

@@ -152,6 +152,7 @@ def test_a_line_without_end_is_refused_and_those_behind_it_are_embedded(run):
     assert json.loads(result.stdout)["line"] == 2
 
 
+@pytest.mark.slow
 def test_long_and_binary_looking_lines_are_embedded_and_counted(run):
     result = run(lines=b"done " * 200_000 + b"\n\x00\x01\x02 done\n")
     assert len(result.stdout.splitlines()) == 2
@@ -191,6 +192,7 @@ def start(*arguments: str, **options) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, **(pipes | options))
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_reason_to_complain(model, tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
@@ -200,6 +202,7 @@ def test_a_closed_pipe_is_no_reason_to_complain(model, tmp_path):
     assert process.returncode == 1
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_with_130_and_says_what_was_done(model, tmp_path):
     """The first lines are answered because of those behind them; then it waits for more input."""
     process = start("--model-dir", str(model), cwd=tmp_path)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("aiohttp", "aiokafka", "faust", "onnx", "onnxruntime", "rich", "structlog", "weaviate")
 MAIN = "from stepwell.streams.cli import main; main()"
 HELP = f"""

@@ -89,6 +89,7 @@ def test_contradictory_options_are_refused(app, stepwell, arguments):
     assert app.asked == ()
 
 
+@pytest.mark.slow
 async def test_ctrl_c_while_it_waits_for_lines(tmp_path):
     async with EmbeddedBroker(BrokerConfig(tmp_path / "broker")) as broker:
         process = await asyncio.create_subprocess_exec(

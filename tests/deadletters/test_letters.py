@@ -1,5 +1,6 @@
 """A dead letter: the bytes as they came, where they lay, why they failed, how often."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +104,7 @@ NAMES = st.one_of(
 HEADERS = st.lists(st.tuples(NAMES, st.none() | st.binary(max_size=10)), max_size=8).map(tuple)
 
 
+@pytest.mark.slow
 @given(HEADERS, st.none() | st.binary(max_size=20), st.none() | st.binary(max_size=20))
 def test_the_original_record_can_be_made_again_of_any_letter(headers, key, value) -> None:
     made, letter = letter_of(RawRecord(EVENTS, 0, 1, 2, key, value, headers))

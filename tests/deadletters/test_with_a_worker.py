@@ -21,6 +21,8 @@ from stepwell.streams.operator.queries import ensure_topics
 from stepwell.streams.views import LetterQuery
 from tests.deadletters.conftest import Order
 
+pytestmark = pytest.mark.slow
+
 
 def nobody(_outcome):
     """Where nobody listens."""

@@ -24,6 +24,7 @@ async def reopened(path):
     return await open_index(f"sqlite:{path}", "Shared", DIMENSION)
 
 
+@pytest.mark.slow
 async def test_processes_that_write_the_same_documents_leave_the_newest(tmp_path):
     writers = [writer(tmp_path / "index.db", "race", str(seed)) for seed in range(3)]
     assert [await asyncio.to_thread(one.wait, 120) for one in writers] == [0, 0, 0]

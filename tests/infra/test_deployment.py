@@ -50,6 +50,7 @@ def test_a_manifest_is_what_kubernetes_takes(path: Path):
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
 
 
+@pytest.mark.slow
 def test_the_compose_file_is_what_compose_takes():
     run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", INFRA / "compose.yaml")
 

@@ -25,6 +25,7 @@ _GROUPING = re.compile(r"\b(?:by|on)\s*\(([^)]*)\)")
 Samples = dict[str, set[str]]
 
 
+@pytest.mark.slow
 async def test_every_metric_and_label_of_a_rule_or_panel_is_in_a_scrape(tmp_path: Path) -> None:
     async with asyncio.timeout(60), serving(tmp_path) as running:
         await running.post("72d3162e-cc78-11e3-81ab-4c9367dc0958")

@@ -159,6 +159,7 @@ def test_a_truncated_graph_is_refused_or_was_cut_between_two_fields(size):
             inspect_graph(cut, PATH)
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(st.data())
 def test_what_passes_is_harmless_to_a_full_parser_as_well(data):

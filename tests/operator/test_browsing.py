@@ -24,6 +24,8 @@ from stepwell.streams.operator.queries import describe_instance, ensure_topics
 from stepwell.streams.settings import Settings
 from stepwell.streams.settings_load import load_settings
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = InstanceFilters()
 
 

@@ -46,6 +46,7 @@ async def test_a_replay_that_was_planned_is_listed_and_is_the_latest(settings):
         await show_replay(settings, "r-404")
 
 
+@pytest.mark.slow
 async def test_reindexes_are_listed_but_not_what_only_has_their_name(settings):
     assert await list_reindexes(settings, 10) == []
     line = io.BytesIO(b'{"id": "a", "title": "A", "body": "a"}\n')

@@ -12,6 +12,8 @@ from stepwell.streams.views import InstanceDetails
 from tests.replay.conftest import MINUTE_MS, START_MS, Log
 from tests.replay.flows import Note
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def told(log: Log) -> Log:

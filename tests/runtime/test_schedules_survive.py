@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from stepwell.schemas import codec
 from stepwell.schemas.journal import InstanceCompleted
 from stepwell.streams import Step, Workflow, WorkflowEvent, Workflows
@@ -40,6 +42,7 @@ async def outputs(dies_at: int | None = None) -> tuple[list[str], int]:
     return [record.output for record in ended], world.writes
 
 
+@pytest.mark.slow
 async def test_each_time_starts_one_instance_wherever_the_worker_dies() -> None:
     expected, writes = await outputs()
     assert expected == ["05-02 07:00", "05-03 07:00", "05-04 07:00"]

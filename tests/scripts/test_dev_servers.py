@@ -162,6 +162,7 @@ def test_a_server_that_ends_at_once_shows_the_end_of_its_log(command):
     assert command("status")[0] == 3
 
 
+@pytest.mark.slow
 def test_a_server_that_ignores_the_request_to_stop_is_killed(command):
     command("start", server=Files(STUBBORN + SERVE))
     assert command("stop") == (0, "", "files dev: stopped\n")
