@@ -53,6 +53,8 @@ async def test_only_what_was_committed_is_delivered_and_nothing_waits_then(
             return bool(seen) and lags == {TP(setup.source, 0): 0}
 
         await eventually(idle, "a worker with nothing to do")
-    assert seen == {2: b"committed"}
-    assert await broker.committed(setup.app_id, setup.source) == {0: 3}
+    # Kafka answers before it writes the markers: where between them the record lies is its affair.
+    assert list(seen.values()) == [b"committed"]
+    (offset,) = seen
+    assert await broker.committed(setup.app_id, setup.source) == {0: offset + 1}
     await broker.close()
