@@ -10,6 +10,8 @@ from stepwell.schemas.journal import InstanceKey
 SCHEMA = "instance-lifecycle"
 SOURCE = "stepwell"
 TYPE_PREFIX = "stepwell.instance."
+DELETED = "deleted"
+"""No status: there is no instance any more."""
 STATUSES = (
     "queued",
     "running",
@@ -19,7 +21,7 @@ STATUSES = (
     "errored",
     "terminated",
     "complete",
-    "deleted",
+    DELETED,
 )
 
 

@@ -170,11 +170,12 @@ async def _run_gateway(settings: Settings, stop: asyncio.Event, tracing: Tracing
             reader, explain = ModelReader(follower), Explainer(settings).explain
             ports = Ports(reader, control, explain, system_clock)
             workflows = Workflows(reader.workflows, reader.step_statistics, catalogue)
-            desk = OpenReindexDesk(reader, control, reindexes_of(settings, control))
+            reindexes = reindexes_of(settings, control)
+            desk = OpenReindexDesk(reader, control, reindexes)
             yield Instances(
                 control,
                 reader.details,
-                reindexes_of(settings, control).start,
+                reindexes.start,
                 settings.gateway.max_upload_bytes,
                 reader=reader,
                 replays=replays,

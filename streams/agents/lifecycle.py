@@ -13,6 +13,6 @@ def lifecycle_event(
     error = None
     if isinstance(record, InstanceErrored):
         error = f"{record.error.name}: {record.error.message}"
-    name = "deleted" if status is None else status.value
+    name = lifecycle.DELETED if status is None else status.value
     event = lifecycle.lifecycle_event(key, name, offset=offset, at_ms=record.at_ms, error=error)
     return cloudevents.encode(event)

@@ -4,21 +4,13 @@ from functools import partial
 
 import click
 
+from stepwell.schemas import lifecycle
 from stepwell.streams.cli.completion import complete_workflows
 from stepwell.streams.cli.invocation import Function
 from stepwell.streams.cli.times import Moment
 from stepwell.streams.lists import InstanceFilters
 
-STATUSES = (
-    "queued",
-    "running",
-    "waiting",
-    "waitingForPause",
-    "paused",
-    "errored",
-    "terminated",
-    "complete",
-)
+STATUSES = tuple(status for status in lifecycle.STATUSES if status != lifecycle.DELETED)
 CHOSEN = "instances.chosen"
 """Where the options leave what they were given, in the context of the call."""
 
