@@ -117,6 +117,8 @@ class SafeApp(faust.App):
             await self._bounded(consumer.commit(), "the final commit")
             consumer.own(())
             self.tables.forget(withdrawn)
+            if late and not self.should_stop:
+                await self._bounded(self.producer.connect(), "the producer to connect anew")
 
     async def _bounded(self, awaitable: Awaitable[object], what: str) -> None:
         timeout_ms = self.config.revoke_timeout_ms

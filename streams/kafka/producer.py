@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
 from faust.transport.drivers import aiokafka as driver
@@ -121,17 +121,21 @@ class StrictProducer(driver.Producer):
             self._gate.open()
 
     def withdraw(self, reason: str) -> set[TopicPartition]:
-        """Take back what was held back: it is never sent. The partitions that it was for.
+        """Take back what is unacknowledged, and send no more before `connect`. Where it was to go.
 
-        What the broker may have got already cannot be taken back: then the worker ends.
+        What the broker may have got is left behind, as by a worker that dies: whatever comes later
+        has another producer id, and what was under way is not tried again.
         """
         assert self._gate is not None, "the producer is not started"
-        past_recall = self._gate.past_recall()
-        if past_recall is not None:
-            self._fail(past_recall, reason)
-            return set()
+        left, is_held = self._ensure_producer(), self._gate.is_held
+        self._gate.shut()
+        self._replace_client(is_held)
         self.withdrawals += 1
-        return self._gate.withdraw(reason)
+        withdrawn = {batch.batch.tp for batch in self._unsettled}
+        for batch in [*self._unsettled]:
+            _fail_batch(batch.batch, NotOwner(batch.batch.tp.partition, reason))
+        self.add_future(_abandon(left))
+        return withdrawn
 
     @property
     def has_room(self) -> bool:
@@ -285,9 +289,11 @@ class StrictProducer(driver.Producer):
         if self.failure is None:
             self.failure = DeliveryFailed(tp.topic, tp.partition, reason)
             self._crashing = asyncio.ensure_future(self.crash(self.failure))
-            # Whoever waits for any of the other batches must not wait any longer.
             assert self._gate is not None
-            self._gate.fail_all(KafkaError(str(self.failure)))
+            self._gate.shut()
+            # Whoever waits for any of the other batches must not wait any longer.
+            for batch in [*self._unsettled]:
+                _fail_batch(batch.batch, KafkaError(str(self.failure)))
 
     @Service.task
     async def _watch_deliveries(self) -> None:
@@ -308,13 +314,22 @@ class StrictProducer(driver.Producer):
 
     async def on_start(self) -> None:
         """Connect, and check that the declared topics are there."""
+        await Service.on_start(self)
+        self._replace_client()
+        await self.connect()
+        await self.prepare(self.app.declared_topics)
+
+    def _replace_client(self, is_held: Callable[[], bool] = lambda: False) -> None:
+        client = self._producer = self._new_producer()
+        self._gate = SendGate(client, is_held)
+
+    async def connect(self) -> None:
+        """Send, also what was appended before. Raises `BrokerUnavailable`."""
         try:
-            await super().on_start()
+            await self._ensure_producer().start()
         except KafkaConnectionError as error:
             bootstrap = self.app.config.bootstrap
             raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}") from error
-        self._gate = SendGate(self._ensure_producer())
-        await self.prepare(self.app.declared_topics)
 
     async def prepare(self, topics: Mapping[str, int | None]) -> None:
         """Learn the partitions of topics; raises `TopicMismatch` when they are not as declared."""
@@ -339,10 +354,26 @@ class StrictProducer(driver.Producer):
         """Close. After a failure nothing is waited for: aiokafka would go on trying."""
         if self.failure is not None and (producer := self._producer) is not None:
             self._producer = None
-            producer._closed = True
-            producer._sender.sender_task.cancel()
-            await producer.client.close()
+            await _abandon(producer)
         await asyncio.wait_for(super().on_stop(), CLOSE_TIMEOUT_S)
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Close without waiting for anything that is under way."""
+    producer._closed = True
+    sender = producer._sender.sender_task
+    if sender is not None:
+        sender.cancel()
+    await producer.client.close()
+    if sender is not None:
+        sender.cancel()  # it was waiting for what is under way
+        await asyncio.wait([sender])
+
+
+def _fail_batch(batch: MessageBatch, error: StepwellError | KafkaError) -> None:
+    batch.failure(error)
+    if batch._drain_waiter.done():
+        batch._drain_waiter.exception()  # nobody waits for it: asyncio would log that
 
 
 def _fail_all(futures: Iterable["asyncio.Future[int]"], error: StepwellError | None) -> None:

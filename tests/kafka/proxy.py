@@ -46,10 +46,10 @@ class Proxy:
         """Keep the answers to these requests back from now on."""
         self._held.update(apis)
 
-    async def release(self) -> None:
-        """Let all answers through again."""
+    async def release(self, *apis: Api) -> None:
+        """Let the answers to these requests through again, or all answers."""
         async with self._released:
-            self._held.clear()
+            self._held -= set(apis) or set(Api)
             self._released.notify_all()
 
     def sever(self) -> None:

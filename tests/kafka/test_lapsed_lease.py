@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stepwell.streams.kafka.errors import DeliveryFailed, NotOwner
+from stepwell.streams.kafka.errors import NotOwner
 from stepwell.streams.kafka.producer import StrictProducer
 from tests.kafka.broker import Broker
 from tests.kafka.conditions import eventually
@@ -61,17 +61,39 @@ async def test_an_event_whose_effects_were_never_sent_comes_again(setup, broker)
     assert await broker.committed(setup.app_id, setup.source) == {}
 
 
-async def test_it_ends_when_what_it_wrote_may_have_been_sent(setup, broker):
+async def test_what_the_broker_may_have_got_is_read_back_and_not_sent_again(setup, broker):
     async with unheard(setup, broker, session_timeout_ms=1500) as (built, proxy):
-        producer = built.app.producer
+        app, table = built.app, built.table
         proxy.hold(Api.PRODUCE)
-        producer.append(setup.source, key=b"k", value=b"1", partition=0)
+        table.put(0, b"k", b"1")
         await eventually(lambda: broker.abandoned(setup.app_id), "the group gives it up")
         proxy.sever()
-        await eventually(lambda: retried(producer), "it is to be sent again")
+        await eventually(lambda: retried(app.producer), "it is to be sent again")
         await proxy.release()
-        await eventually(lambda: built.crash_reason, "the group tells it; it ends")
-    assert isinstance(built.crash_reason, DeliveryFailed)
+        await eventually(lambda: app.producer.withdrawals, "the group tells it")
+        await eventually(lambda: app.consumer.owned, "it takes part again")
+        assert table.row(0, b"k") == b"1"
+        table.put(0, b"k", b"2")
+        await app.producer.flush()
+    assert built.crash_reason is None
+    assert [one.value for one in await broker.records(setup.changelog, 1)] == [b"1", b"2"]
+
+
+async def test_what_was_under_way_when_it_was_taken_out_is_not_tried_again(setup, broker):
+    async with unheard(setup, broker, session_timeout_ms=1500) as (built, proxy):
+        app = built.app
+        proxy.hold(Api.PRODUCE)
+        row = app.producer.append(setup.changelog, key=b"k", value=b"1", partition=0)
+        await eventually(lambda: broker.abandoned(setup.app_id), "the group gives it up")
+        await proxy.release(Api.HEARTBEAT)
+        await eventually(row.done, "the group tells it")
+        await eventually(lambda: app.consumer.owned, "it takes part again")
+        assert isinstance(row.exception(), NotOwner)
+        proxy.sever()
+        await proxy.release()
+        assert await app.producer.append(setup.source, key=b"k", value=b"2", partition=0) == 0
+    assert built.crash_reason is None
+    assert [one.value for one in await broker.records(setup.changelog, 1)] == [b"1"]
 
 
 def retried(producer: StrictProducer) -> bool:
