@@ -5,6 +5,7 @@ older upsert cannot bring a document back. Beside the vector that is searched, a
 `write`, two random numbers that no index holds: `writes.py` says why.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from weaviate.classes.config import (
 )
 from weaviate.collections import CollectionAsync
 from weaviate.collections.classes.config import CollectionConfig
-from weaviate.exceptions import UnexpectedStatusCodeError
+from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateQueryError
 
 from stepwell.streams.errors import IndexSchemaMismatch
 from stepwell.streams.index.keywords import K1, B
@@ -31,6 +32,10 @@ EF = 512
 """How widely the graph is linked and searched: recall@10 above 0.99 at 100,000 documents, see
 `scripts/bench_index`. A collection keeps what it was made with."""
 NONCE = "write"
+
+_NOT_OPEN_YET = "non-existing index"
+"""In the answer to a query; seen with 1.35.2."""
+_OPENING_POLL_S = 0.02
 
 Collection = CollectionAsync[dict[str, object], None]
 
@@ -112,7 +117,24 @@ async def ensure(client: WeaviateAsyncClient, name: str, fields: tuple[Field, ..
             f"Weaviate collection {name} has another shape: {'; '.join(found)}. "
             "Choose another collection name, or delete the collection and index again."
         )
+    await _opened(collection)
     return collection
+
+
+async def _opened(collection: Collection) -> None:
+    """Wait, within the caller's deadline: a collection is in the schema before it can answer.
+
+    Its maker waits for that by itself; whoever only finds it there may be too early.
+    """
+    while True:
+        try:
+            await collection.query.fetch_objects(limit=1, return_properties=[])
+        except WeaviateQueryError as error:
+            if _NOT_OPEN_YET not in str(error):
+                raise
+            await asyncio.sleep(_OPENING_POLL_S)
+        else:
+            return
 
 
 def differences(config: CollectionConfig, fields: tuple[Field, ...]) -> Iterator[str]:
