@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from stepwell.models.catalog import ModelSummary, list_models
     from stepwell.models.export import export_directory
     from stepwell.models.int8 import quantise
-    from stepwell.models.lines import BadLine, Embedded, JsonLines, Npy, embed_lines, read_texts
+    from stepwell.models.lines import (
+        BadLine,
+        Embedded,
+        JsonLines,
+        Lines,
+        Npy,
+        embed_lines,
+        read_texts,
+        whole_file,
+    )
 
 __all__ = [
     "PRESETS",
@@ -28,6 +37,7 @@ __all__ = [
     "Embedder",
     "EmptyText",
     "JsonLines",
+    "Lines",
     "ModelError",
     "ModelSummary",
     "Npy",
@@ -46,6 +56,7 @@ __all__ = [
     "quantise",
     "read_texts",
     "verify",
+    "whole_file",
 ]
 
 
@@ -53,6 +64,7 @@ _TOOLS = {
     "BadLine": "lines",
     "Embedded": "lines",
     "JsonLines": "lines",
+    "Lines": "lines",
     "ModelSummary": "catalog",
     "Npy": "lines",
     "embed_lines": "lines",
@@ -60,6 +72,7 @@ _TOOLS = {
     "list_models": "catalog",
     "quantise": "int8",
     "read_texts": "lines",
+    "whole_file": "lines",
 }
 """What workers never need, and should not have to import, by the module that holds it."""
 

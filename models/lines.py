@@ -1,16 +1,20 @@
 """A stream of lines to a stream of vectors: in order, at any length, bad lines by their number.
 
-lines ─read_texts─▶ Text ─embed_lines─▶ Embedded ─▶ JsonLines or Npy
+lines ─read_texts─▶ Text ─embed_lines─▶ Embedded ─▶ JsonLines or Npy ─▶ whole_file, or a pipe
                       └──▶ BadLine ───────┴─▶ BadLine
 """
 
+import os
+import re
+import select
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import UnsupportedOperation
 from itertools import count
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Protocol, Self
 
 import numpy as np
@@ -23,7 +27,10 @@ LINE_BYTES_MAX = 16 << 20
 _AHEAD_MAX = 512
 """So many texts are under way while the first of them is waited for."""
 
+_CHUNK_BYTES = 1 << 16
 _BETWEEN_FIELDS = "\n\n"
+_BYTE_ORDER_MARK = "\ufeff"
+_NOT_BLANK = re.compile(rb"\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +67,71 @@ class Reader(Protocol):
         ...
 
 
+class ChunkReader(Protocol):
+    """A binary file, buffered or in memory."""
+
+    def fileno(self) -> int:
+        """Its number; `UnsupportedOperation` if it has none."""
+        ...
+
+    def read1(self, size: int, /) -> bytes:
+        """What is there, at most `size` bytes; waits if there is nothing. b"" at the end."""
+        ...
+
+
 class Writer(Protocol):
-    """Where vectors go; used as a context manager, which completes what was written."""
+    """Where vectors go."""
 
     def write(self, embedded: Embedded) -> None:
         """Takes the next vector."""
         ...
 
 
+class Lines:
+    """The lines of a file, which may be a pipe that idles. Nobody else may read the file."""
+
+    def __init__(self, stream: ChunkReader) -> None:
+        self._stream = stream
+        self._buffer = bytearray()
+        self._ended = False
+        self._poll = _poll_of(stream)
+
+    def ready(self) -> bool:
+        """Whether a line that is not blank, or the end, is there already. Does not wait."""
+        while not self._holds_line(self._not_blank()):
+            if self._poll is not None and not self._poll.poll(0):
+                return False
+            self._take()
+        return True
+
+    def readline(self, limit: int, /) -> bytes:
+        """The next line, or the first `limit` bytes of it; nothing at the end. Waits for it."""
+        while not self._holds_line() and len(self._buffer) < limit:
+            self._take()
+        end = self._buffer.find(b"\n", 0, limit) + 1 or limit
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        return line
+
+    def _holds_line(self, start: int = 0) -> bool:
+        found = self._buffer.find(b"\n", start) >= 0
+        return found or self._ended or len(self._buffer) >= LINE_BYTES_MAX
+
+    def _not_blank(self) -> int:
+        first = _NOT_BLANK.search(self._buffer)
+        return first.start() if first else len(self._buffer)
+
+    def _take(self) -> None:
+        chunk = self._stream.read1(_CHUNK_BYTES)
+        self._buffer += chunk
+        self._ended = not chunk
+
+
 def read_texts(stream: Reader, fields: Sequence[str] = ()) -> Iterator[Text | BadLine]:
-    """Lines of text, or with `fields` lines of JSON objects in which the text stands there."""
+    """Lines of text, or with `fields` lines of JSON objects in which the text stands there.
+
+    A byte order mark before the first line is no part of it. Among JSON, blank lines are nothing.
+    """
     for number in count(1):
         line = stream.readline(LINE_BYTES_MAX)
         if not line:
@@ -83,19 +145,30 @@ def read_texts(stream: Reader, fields: Sequence[str] = ()) -> Iterator[Text | Ba
             text = line.decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
             yield BadLine(number, f"is no UTF-8: byte {error.start + 1} is {line[error.start]:#x}")
-        else:
-            yield _from_json(number, text, fields) if fields else Text(number, text)
+            continue
+        if number == 1:
+            text = text.removeprefix(_BYTE_ORDER_MARK)
+        if not fields:
+            yield Text(number, text)
+        elif text.strip():
+            yield _from_json(number, text, fields)
 
 
 def embed_lines(
-    texts: Iterable[Text | BadLine], submit: Callable[[str], Future[Vector]]
+    texts: Iterable[Text | BadLine],
+    submit: Callable[[str], Future[Vector]],
+    ready: Callable[[], bool] = lambda: True,
 ) -> Iterator[Embedded | BadLine]:
-    """The vector of each line, in order; some hundred lines are under way at any time."""
+    """The vector of each line, in order; some hundred lines are under way at any time.
+
+    `ready` says whether the next text is there already. While it is not, what is under way is
+    yielded instead of waiting for that text.
+    """
     ahead: deque[tuple[Text, Future[Vector]] | BadLine] = deque()
     try:
         for text in texts:
             ahead.append(_submit(text, submit))
-            if len(ahead) == _AHEAD_MAX:
+            while ahead and (len(ahead) == _AHEAD_MAX or not ready()):
                 yield _finish(ahead.popleft())
         while ahead:
             yield _finish(ahead.popleft())
@@ -105,63 +178,81 @@ def embed_lines(
                 it[1].cancel()
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, seen under its name when the block ends well, and never otherwise.
+
+    Until then it lies beside it under another name, so it may be read from the old one meanwhile.
+    Links are followed. What is no regular file, such as a pipe, is written at once.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            yield stream
+        return
+    target = path.resolve()
+    unfinished = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+    try:
+        with unfinished.open("xb") as stream:
+            yield stream
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 class JsonLines:
     """One JSON object on each line: `line`, `id` where the input has one, `vector`."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stream.flush()
-
     def write(self, embedded: Embedded) -> None:
-        """Writes one line."""
+        """Writes one line, at once: whoever reads the other end of a pipe may wait for it."""
         named = {} if embedded.id is None else {"id": embedded.id}
         document = {"line": embedded.line, **named, "vector": embedded.vector}
         options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
         self._stream.write(orjson.dumps(document, option=options))
+        self._stream.flush()
 
 
 class Npy:
-    """An array (lines, dimension) in numpy's format. The file appears when all of it is right."""
+    """An array (lines, dimension) in numpy's format, written to a `whole_file`."""
 
-    def __init__(self, path: Path, *, dimension: int) -> None:
-        self._path = path
+    def __init__(self, stream: IO[bytes], *, dimension: int) -> None:
+        self._stream = stream
         self._dimension = dimension
         self._rows = 0
-        self._file = NamedTemporaryFile(  # noqa: SIM115 closed by __exit__
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        )
         self._write_header()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        """Nothing is left of an array that was not completed."""
-        try:
-            if kind is None:
-                self._file.seek(0)
-                self._write_header()
-                self._file.close()
-                Path(self._file.name).replace(self._path)
-        finally:
-            self._file.close()
-            Path(self._file.name).unlink(missing_ok=True)
+        """Only now is the number of rows known."""
+        if kind is None:
+            self._stream.seek(0)
+            self._write_header()
 
     def write(self, embedded: Embedded) -> None:
         """Adds one row."""
-        self._file.write(embedded.vector.astype("<f4").tobytes())
+        self._stream.write(embedded.vector.astype("<f4").tobytes())
         self._rows += 1
 
     def _write_header(self) -> None:
         """Of the same length whatever the number of rows: numpy leaves room for it to grow."""
         shape = (self._rows, self._dimension)
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
+        np.lib.format.write_array_header_1_0(self._stream, header)
+
+
+def _poll_of(stream: ChunkReader) -> "select.poll | None":
+    """Tells whether reading has to wait; None for what never waits, a file in memory."""
+    try:
+        number = stream.fileno()
+    except UnsupportedOperation:
+        return None
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return poll
 
 
 def _from_json(number: int, line: str, fields: Sequence[str]) -> Text | BadLine:

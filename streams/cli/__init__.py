@@ -5,21 +5,30 @@ It must start fast: whatever is slow to import is imported by the command that n
 
 import logging
 import sys
+from typing import TYPE_CHECKING
 
-from stepwell.streams.cli.commands import App, installed_app
-from stepwell.streams.cli.invocation import Invocation
-from stepwell.streams.cli.root import cli
+if TYPE_CHECKING:
+    from stepwell.streams.cli.commands import App
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """The entry point of the `stepwell` script."""
     _quiet_libraries()
+    try:
+        from stepwell.streams.cli.invocation import Invocation
+        from stepwell.streams.cli.root import cli
+    except KeyboardInterrupt:  # Ctrl-C while it starts; later `cli` sees to it
+        sys.exit(_INTERRUPTED)
     cli(prog_name="stepwell", obj=Invocation(app=_app))
 
 
-def _app() -> App:
+def _app() -> "App":
     """The real one. What it has to warn of goes to stderr: stdout is for the answer."""
     import structlog
+
+    from stepwell.streams.cli.commands import installed_app
 
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -4,8 +4,9 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -25,9 +26,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from stepwell.models import BadLine, Embedded, Embedder
-    from stepwell.models.lines import Writer
+    from stepwell.models.lines import Lines, Text, Writer
 
 NPY = ".npy"
+_FIELDS_SHOWN_MAX = 8
+
+
+def _path(_context: click.Context, _option: click.Parameter, value: str | None) -> Path | None:
+    return None if value in {None, "-"} else Path(str(value))
 
 
 @click.command()
@@ -38,9 +44,11 @@ NPY = ".npy"
     multiple=True,
     help="Lines are JSON objects with the text here; several are joined by a blank line.",
 )
+@click.option("--plain", is_flag=True, help="Lines are texts, even if they look like JSON.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(dir_okay=False, allow_dash=True),
+    callback=_path,
     help="File for the vectors: JSON lines, or an array if it ends in .npy. Otherwise stdout.",
 )
 @click.option("--query", is_flag=True, help="The texts are queries, not passages.")
@@ -51,30 +59,40 @@ NPY = ".npy"
 def embed(  # noqa: PLR0913 - one for each option
     invocation: Invocation,
     *,
-    source: IO[bytes],
+    source: BufferedReader,
     fields: tuple[str, ...],
+    plain: bool,
     output: Path | None,
     query: bool,
     name: str | None,
 ) -> None:
     """Embed each line of FILE, or of standard input.
 
-    Vectors are written in the order of the lines. A line without one (empty, no UTF-8, no JSON) is
-    reported by its number and left out, and the exit code is 1; an array is then not written at
-    all, for its rows are the lines.
+    Vectors are written in the order of the lines, and those of a pipe as soon as they are there. A
+    line without one (empty, no UTF-8, no JSON) is reported by its number and left out, and the exit
+    code is 1; an array is then not written at all, for its rows are the lines. Blank lines among
+    JSON are passed over.
+
+    The file of --output appears when all is done: whatever ends it before leaves what was there.
     """
     from stepwell.models import embed_lines, read_texts
+    from stepwell.models.lines import Lines
 
+    if plain and fields:
+        raise click.UsageError("--plain and --field exclude each other")
     with (
         _embedder(invocation, name) as embedder,
-        _writer(output, embedder.dimension) as writer,
         _bar(shown=output is not None or not sys.stdout.isatty()) as bar,
         Interrupts() as interrupts,
+        _writer(output, embedder.dimension, interrupts) as writer,
     ):
         submit = embedder.submit_query if query else embedder.submit
-        results = embed_lines(read_texts(_Input(source, interrupts), fields), submit)
+        lines = Lines(source)
+        texts = read_texts(_Input(lines, interrupts), fields)
+        checked = texts if fields or plain else _no_json(texts)
+        results = embed_lines(checked, submit, lines.ready)
         written, bad = _write(results, _Output(writer, interrupts), bar, source)
-        if bad and output and output.suffix == NPY:
+        if bad and output and _is_array(output):
             raise click.ClickException(f"{bad} lines have no vector; {output} is not written")
     if embedder.texts_truncated:
         click.echo(f"{embedder.texts_truncated} texts were cut at the model's limit", err=True)
@@ -87,13 +105,13 @@ def embed(  # noqa: PLR0913 - one for each option
 class _Input:
     """Lines that Ctrl-C need not wait for."""
 
-    stream: IO[bytes]
+    lines: "Lines"
     interrupts: Interrupts
 
     def readline(self, limit: int, /) -> bytes:
         """The next line, or the first `limit` bytes of it."""
         with self.interrupts.allowed():
-            return self.stream.readline(limit)
+            return self.lines.readline(limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +127,39 @@ class _Output:
             self.writer.write(embedded)
 
 
+def _no_json(texts: "Iterator[Text | BadLine]") -> "Iterator[Text | BadLine]":
+    """Refuses lines of which the first is a JSON object: its text is meant, not its braces."""
+    for text in texts:
+        if text.line == 1 and (fields := _fields_of(text)) is not None:
+            shown = clean(", ".join(fields[:_FIELDS_SHOWN_MAX]))
+            named = f" (there are: {shown})" if fields else ""
+            raise click.UsageError(
+                f"line 1 is a JSON object: name the field of its text with --field{named}, "
+                "or give --plain to embed the lines as they are"
+            )
+        yield text
+
+
+def _fields_of(text: "Text | BadLine") -> list[str] | None:
+    """The fields of a JSON object that hold a text; None if it is no such object."""
+    import orjson
+
+    from stepwell.models import BadLine
+
+    if isinstance(text, BadLine) or not text.text.lstrip().startswith("{"):
+        return None
+    try:
+        document = orjson.loads(text.text)
+    except ValueError:
+        return None
+    return [name for name, value in document.items() if isinstance(value, str)]
+
+
 def _write(
-    results: "Iterator[Embedded | BadLine]", writer: "Writer", bar: "Progress", source: IO[bytes]
+    results: "Iterator[Embedded | BadLine]",
+    writer: "Writer",
+    bar: "Progress",
+    source: BufferedReader,
 ) -> tuple[int, int]:
     """How many lines were written, and how many were bad, which are reported as they come."""
     from stepwell.models import BadLine
@@ -127,7 +176,7 @@ def _write(
                 writer.write(result)
             read_bytes = None if size_bytes is None else source.tell()
             bar.update(task, completed=read_bytes, lines=result.line)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         _say(bar, f"Interrupted after {written + bad} lines")
         raise
     return written, bad
@@ -147,23 +196,40 @@ def _embedder(invocation: Invocation, name: str | None) -> "Embedder":
 
 
 @contextmanager
-def _writer(output: Path | None, dimension: int) -> "Iterator[Writer]":
+def _writer(output: Path | None, dimension: int, interrupts: Interrupts) -> "Iterator[Writer]":
     from stepwell.models import JsonLines, Npy
+    from stepwell.models.lines import whole_file
 
     try:
-        if output is None:
-            with JsonLines(click.get_binary_stream("stdout")) as writer:
-                yield writer
-        elif output.suffix == NPY:
-            with Npy(output, dimension=dimension) as array:
-                yield array
-        else:
-            with output.open("wb") as stream, JsonLines(stream) as writer:
-                yield writer
+        with ExitStack() as stack:
+            stream: IO[bytes] = click.get_binary_stream("stdout")
+            if output is not None:
+                with interrupts.allowed():  # a named pipe opens when somebody reads it
+                    stream = stack.enter_context(whole_file(output))
+            stack.enter_context(_not_waited_for(stream))
+            if output is not None and _is_array(output):
+                yield stack.enter_context(Npy(stream, dimension=dimension))
+            else:
+                yield JsonLines(stream)
     except BrokenPipeError:
         raise  # click knows what to do
     except OSError as error:
         raise click.FileError(str(output or "standard output"), error.strerror) from error
+
+
+@contextmanager
+def _not_waited_for(stream: IO[bytes]) -> Iterator[None]:
+    """Who interrupts does not wait until a reader takes what is written: it goes nowhere."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+        raise
+
+
+def _is_array(output: Path) -> bool:
+    return output.suffix.lower() == NPY
 
 
 def _bar(*, shown: bool) -> "Progress":
@@ -186,7 +252,7 @@ def _say(bar: "Progress", line: str) -> None:
     bar.console.print(clean(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _size(source: IO[bytes]) -> int | None:
+def _size(source: BufferedReader) -> int | None:
     """The size of a file; None for a pipe, which has no end yet."""
     try:
         status = os.fstat(source.fileno())

@@ -1,19 +1,26 @@
 """`stepwell embed`: every line its vector, in order; bad lines by their number; clean ends."""
 
+import fcntl
 import json
 import os
-import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.models import Embedder
+from stepwell.streams.cli.embed import _writer
+from stepwell.streams.cli.interrupts import Interrupts
 from stepwell.streams.cli.invocation import Invocation
 from stepwell.streams.cli.root import cli
 from tests.models.tiny import export, write_source
@@ -69,11 +76,12 @@ def test_a_stream_longer_than_what_is_under_way_keeps_its_order(run, vectors):
     assert np.array_equal(found.astype(np.float32), np.tile(vectors, (400, 1)))
 
 
-def test_an_array_has_a_row_for_each_line(run, vectors, tmp_path):
+@pytest.mark.parametrize("name", ["vectors.npy", "VECTORS.NPY"])
+def test_an_array_has_a_row_for_each_line(run, vectors, tmp_path, name):
     (tmp_path / "texts").write_bytes(joined(TEXTS))
-    result = run(str(tmp_path / "texts"), "--output", str(tmp_path / "vectors.npy"))
+    result = run(str(tmp_path / "texts"), "--output", str(tmp_path / name))
     assert (result.output, result.exit_code) == ("", 0)
-    found = np.load(tmp_path / "vectors.npy")
+    found = np.load(tmp_path / name)
     assert found.dtype == np.float32
     assert np.array_equal(found, vectors)
 
@@ -82,6 +90,50 @@ def test_json_lines_go_to_a_file_too(run, vectors, tmp_path):
     run("--output", str(tmp_path / "vectors.jsonl"), lines=joined(TEXTS))
     lines = (tmp_path / "vectors.jsonl").read_text().splitlines()
     assert json.loads(lines[2])["vector"] == pytest.approx(vectors[2].tolist())
+
+
+def test_a_dash_is_stdout(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("--output", "-", lines=joined(TEXTS)).stdout == run(lines=joined(TEXTS)).stdout != ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["texts.jsonl", "link.jsonl"])
+def test_the_output_may_be_the_input(run, vectors, tmp_path, name):
+    (tmp_path / "texts.jsonl").write_bytes(joined([json.dumps({"body": it}) for it in TEXTS]))
+    (tmp_path / "link.jsonl").symlink_to("texts.jsonl")
+    result = run(str(tmp_path / "texts.jsonl"), "--field", "body", "--output", str(tmp_path / name))
+    assert (result.output, result.exit_code) == ("", 0)
+    lines = (tmp_path / "texts.jsonl").read_text().splitlines()
+    found = np.array([json.loads(it)["vector"] for it in lines], np.float32)
+    assert np.array_equal(found, vectors)
+
+
+def test_json_without_a_field_is_asked_for_it_and_leaves_no_output(run, tmp_path):
+    lines = [json.dumps({"id": 7, "title\x1b": "done", "body": "twice"}), "done"]
+    result = run("--output", str(tmp_path / "vectors.jsonl"), lines=joined(lines))
+    assert result.exit_code == 2
+    assert (
+        "line 1 is a JSON object: name the field of its text with --field "
+        "(there are: title, body), or give --plain to embed the lines as they are"
+    ) in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_that_look_like_json_may_be_meant_as_they_are(run):
+    plain = run("--plain", lines=b'{"body": "done"}\n{}\n')
+    assert (len(plain.stdout.splitlines()), plain.exit_code) == (2, 0)
+    second = run(lines=b'{done}\n{"body": "done"}\n')
+    assert (
+        json.loads(second.stdout.splitlines()[1])["vector"]
+        == (json.loads(plain.stdout.splitlines()[0])["vector"])
+    )
+
+
+def test_plain_lines_have_no_fields(run):
+    result = run("--plain", "--field", "body", lines=b"done\n")
+    assert result.exit_code == 2
+    assert "--plain and --field exclude each other" in result.stderr
 
 
 def test_texts_in_json_keep_their_ids(run, vectors):
@@ -189,7 +241,8 @@ def test_a_model_that_is_not_there_ends_with_3(run, tmp_path):
 def start(*arguments: str, **options) -> subprocess.Popen[str]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [sys.executable, "-c", MAIN, "embed", *arguments]
-    return subprocess.Popen(command, text=True, **(pipes | options))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(command, text=True, env=environment, **(pipes | options))
 
 
 @pytest.mark.slow
@@ -202,14 +255,81 @@ def test_a_closed_pipe_is_no_reason_to_complain(model, tmp_path):
     assert process.returncode == 1
 
 
+def next_vector(process: subprocess.Popen[str]) -> int:
+    """The number of the line whose vector comes next, without an end of the input."""
+    assert select.select([process.stdout], [], [], 30)[0], "no vector came"
+    return json.loads(os.read(process.stdout.fileno(), 1 << 16))["line"]
+
+
+@pytest.mark.slow
+def test_a_pipe_that_idles_has_all_its_vectors(model, tmp_path):
+    process = start("--model-dir", str(model), "--field", "body", cwd=tmp_path)
+    for number in (1, 3, 5):
+        process.stdin.write('{"body": "done"}\n\n')
+        process.stdin.flush()
+        assert next_vector(process) == number
+    assert process.communicate() == ("", "")
+    assert process.returncode == 0
+
+
 @pytest.mark.slow
 def test_an_interrupt_ends_with_130_and_says_what_was_done(model, tmp_path):
-    """The first lines are answered because of those behind them; then it waits for more input."""
     process = start("--model-dir", str(model), cwd=tmp_path)
-    process.stdin.write("done\n" * 1000)
+    process.stdin.write("done\n")
     process.stdin.flush()
-    assert json.loads(process.stdout.readline())["line"] == 1
+    assert next_vector(process) == 1
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert re.fullmatch(r"Interrupted after \d+ lines\n", errors)
+    assert process.communicate() == ("", "Interrupted after 1 lines\n")
     assert process.returncode == 130
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+@pytest.mark.parametrize("name", ["vectors.npy", "vectors.jsonl"])
+def test_a_signal_leaves_the_file_that_was_there_and_nothing_else(
+    model, tmp_path, name, number, exit_code
+):
+    """The bad line is told when those before it are written."""
+    (tmp_path / name).write_text("precious")
+    process = start("--model-dir", str(model), "--output", name, cwd=tmp_path)
+    process.stdin.write("done\n\n")
+    process.stdin.flush()
+    assert process.stderr.readline().startswith("line 2: ")
+    assert len(list(tmp_path.iterdir())) == 2
+    process.send_signal(number)
+    assert process.communicate() == ("", "Interrupted after 2 lines\n")
+    assert process.returncode == exit_code
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def held_bytes(reader: IO[str]) -> int:
+    return struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, bytes(4)))[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("name", ["-", "pipe"])
+def test_a_signal_does_not_wait_for_a_reader_that_takes_nothing(
+    model, tmp_path, name, number, exit_code
+):
+    os.mkfifo(tmp_path / "pipe")
+    process = start("--model-dir", str(model), "--output", name, cwd=tmp_path)
+    with process.stdout if name == "-" else (tmp_path / "pipe").open() as reader:
+        process.stdin.write("done\n" * 3000)
+        process.stdin.flush()
+        while held_bytes(reader) < 60_000:  # of 65,536, in pages of whole lines
+            assert process.poll() is None
+            time.sleep(0)
+        process.send_signal(number)
+        assert process.wait(30) == exit_code
+
+
+def test_a_signal_does_not_wait_for_a_named_pipe_to_be_opened(tmp_path):
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(SystemExit), _writer(tmp_path / "vectors.jsonl", 16, interrupts):
+            pytest.fail("it opened its output first")
+    assert list(tmp_path.iterdir()) == []
