@@ -12,8 +12,12 @@ from types import MappingProxyType
 from stepwell.models.errors import ExternalData, FileDamaged, ForeignOperators
 from stepwell.models.wire import fields
 
-_STANDARD_DOMAINS = ("", "ai.onnx")
+STANDARD_DOMAINS = ("", "ai.onnx")
 _DEPTH_MAX = 100
+_WHAT_TO_DO = (
+    "only standard ONNX is run: export the model from its safetensors files, or from a graph that "
+    "was not optimised for a runtime (mostly onnx/model.onnx)"
+)
 
 Operators = Mapping[str, frozenset[str]]
 """Names of operators by their domain."""
@@ -41,18 +45,27 @@ OPERATOR, DOMAIN = 4, 7
 TENSOR_NAME, EXTERNAL_DATA, DATA_LOCATION = 8, 13, 14
 
 
-def inspect_graph(contents: bytes | mmap, path: Path, *, beyond: Operators = BUILT_IN) -> None:
-    """Passes a self-contained graph of standard operators and those named; else `FileRefused`."""
+def inspect_graph(
+    contents: bytes | mmap,
+    path: Path,
+    *,
+    beyond: Operators = BUILT_IN,
+    unused_imports: bool = False,
+) -> None:
+    """Passes a self-contained graph of standard operators and those named; else `FileRefused`.
+
+    A domain that is imported and not used is refused too, unless `unused_imports` are let pass.
+    """
     foreign: set[str] = set()
+    imported: set[str] = set()
     nodes = 0
     try:
         for kind, message in _messages("ModelProto", memoryview(contents)):
             match kind:
                 case "FunctionProto":
-                    raise ForeignOperators(path, "defines functions of its own")
+                    raise ForeignOperators(path, f"defines functions of its own; {_WHAT_TO_DO}")
                 case "OperatorSetIdProto":
-                    domains = set(_strings(message, OPSET_DOMAIN))
-                    foreign |= domains - {*_STANDARD_DOMAINS, *beyond}
+                    imported |= {*_strings(message, OPSET_DOMAIN)} - {*STANDARD_DOMAINS, *beyond}
                 case "NodeProto":
                     nodes += 1
                     foreign |= _foreign_operators(message, beyond)
@@ -63,7 +76,15 @@ def inspect_graph(contents: bytes | mmap, path: Path, *, beyond: Operators = BUI
     if not nodes:
         raise FileDamaged(path, "is no ONNX model: it has no operators")
     if foreign:
-        raise ForeignOperators(path, f"needs operators of {', '.join(sorted(foreign))}")
+        raise ForeignOperators(
+            path, f"needs operators of {', '.join(sorted(foreign))}; {_WHAT_TO_DO}"
+        )
+    if imported and not unused_imports:
+        raise ForeignOperators(
+            path,
+            f"imports the domain {', '.join(sorted(imported))} without need, as no graph of ours "
+            "does: export the model again",
+        )
 
 
 def inspect_file(path: Path) -> None:
@@ -92,7 +113,7 @@ def _foreign_operators(node: memoryview, beyond: Operators) -> set[str]:
     return {
         f"{domain} ({operator})"
         for domain in _strings(node, DOMAIN)
-        if domain not in _STANDARD_DOMAINS
+        if domain not in STANDARD_DOMAINS
         for operator in operators or [""]
         if operator not in beyond.get(domain, ())
     }

@@ -112,6 +112,17 @@ def test_an_operator_that_is_allowed_by_name_passes_and_its_neighbours_do_not():
         inspect_graph(model.SerializeToString(), PATH, beyond=BUILT_IN)
 
 
+def test_unused_imports_may_pass_and_what_is_used_may_not():
+    model = small_graph()
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    with pytest.raises(ForeignOperators, match=r"imports the domain com.example"):
+        inspect_graph(model.SerializeToString(), PATH)
+    inspect_graph(model.SerializeToString(), PATH, unused_imports=True)
+    model.graph.node.add(op_type="Relu", domain="com.example")
+    with pytest.raises(ForeignOperators, match=r"needs operators of com.example \(Relu\)"):
+        inspect_graph(model.SerializeToString(), PATH, unused_imports=True)
+
+
 @pytest.mark.parametrize(
     "places",
     [
