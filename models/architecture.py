@@ -6,11 +6,11 @@ Understood are directories of sentence-transformers and plain Hugging Face ones.
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from stepwell.models.errors import UnsupportedModel
 from stepwell.models.families import FAMILIES, Family
 from stepwell.models.files import inside, read_json
+from stepwell.models.settings import Settings
 
 
 class Pooling(StrEnum):
@@ -22,20 +22,28 @@ class Pooling(StrEnum):
 
 
 class Activation(StrEnum):
-    """Both kinds of GELU."""
+    """What stands between the two linear layers of a feed-forward block."""
 
     EXACT = "exact"
+    """GELU."""
     TANH = "tanh"
+    """GELU, approximated by a tanh."""
+    RELU = "relu"
+    SILU = "silu"
+    """x · sigmoid(x)."""
 
-
-_T = TypeVar("_T")
 
 _ACTIVATIONS = {
     "gelu": Activation.EXACT,
     "gelu_python": Activation.EXACT,
+    "gelu_accurate": Activation.TANH,
     "gelu_fast": Activation.TANH,
     "gelu_new": Activation.TANH,
+    "gelu_python_tanh": Activation.TANH,
     "gelu_pytorch_tanh": Activation.TANH,
+    "relu": Activation.RELU,
+    "silu": Activation.SILU,
+    "swish": Activation.SILU,
 }
 
 _LIMITS = tuple(
@@ -43,6 +51,23 @@ _LIMITS = tuple(
     for kind in ("bert", "roberta", "distilbert", "camembert", "xlm-roberta")
 )
 """The names under which sentence-transformers keeps the limit of tokens."""
+
+_OVERRULING = (
+    "config_args",
+    "config_kwargs",
+    "tokenizer_args",
+    "processor_kwargs",
+    "processing_kwargs",
+    "tokenizer_name_or_path",
+    "query_length",
+    "document_length",
+    "query_expansion",
+)
+"""What may stand beside the limit of tokens and would overrule other files, or tell queries from
+passages by more than a prefix."""
+
+_MODULES = ("Transformer", "Pooling", "Normalize")
+_POOLING = "1_Pooling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +83,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """An encoder without its weights. `position_offset` is the position of the first token."""
+    """An encoder without its weights.
+
+    `position_offset` is the position of the first token, 0 unless positions follow the padding.
+    """
 
     family: str
     layers: int
@@ -74,10 +102,15 @@ class Architecture:
     query_prefix: str = ""
     passage_prefix: str = ""
 
+    @property
+    def padding_id(self) -> int | None:
+        """The token that takes no position where it occurs in a text; None: there is none such."""
+        return self.position_offset - 1 if self.position_offset > 0 else None
+
 
 def read_architecture(directory: Path) -> Architecture:
     """The architecture of the model in a directory; `UnsupportedModel` names what is unknown."""
-    config = _Settings(network_folder(directory) / "config.json")
+    config = Settings(network_folder(directory) / "config.json")
     name = config.require("model_type", str)
     family = FAMILIES.get(name)
     if family is None:
@@ -113,7 +146,7 @@ def read_architecture(directory: Path) -> Architecture:
 
 def read_positions(directory: Path) -> int:
     """How many tokens a network of any family can take, as far as its config.json says."""
-    config = _Settings(network_folder(directory) / "config.json", optional=True)
+    config = Settings(network_folder(directory) / "config.json", optional=True)
     padding = config.get("pad_token_id", int, 0)
     offset = padding + 1 if padding else 0  # positions follow a padding id that is not 0
     return config.get("max_position_embeddings", int, 512) - offset
@@ -122,17 +155,19 @@ def read_positions(directory: Path) -> int:
 def read_usage(directory: Path, *, positions: int) -> Usage:
     """How the model in a directory is to be used; `positions` bounds its tokens."""
     modules = _modules(directory)
-    prompts = _Settings(directory / "config_sentence_transformers.json", optional=True)
+    _refuse_other_normalisation(directory, modules)
+    prompts = Settings(directory / "config_sentence_transformers.json", optional=True)
+    if prompts.get("truncate_dim", int, 0):
+        raise UnsupportedModel(f"{prompts.path}: truncate_dim is not supported")
     query, passage = _prefixes(prompts)
-    pooling, prompts_pooled = Pooling.MEAN, True
-    if "Pooling" in modules:
-        settings = _Settings(inside(directory, modules["Pooling"]) / "config.json")
-        pooling, prompts_pooled = _pooling(settings), settings.get("include_prompt", bool, True)
-    if (query or passage) and not prompts_pooled:
+    # Without modules.json, the file of the pooling may be there all the same.
+    path = inside(directory, modules.get("Pooling", _POOLING)) / "config.json"
+    pooling = Settings(path, optional=not modules)
+    if (query or passage) and not pooling.get("include_prompt", bool, True):
         raise UnsupportedModel(f"{prompts.path}: prompts that are not pooled are not supported")
     return Usage(
         max_tokens=_max_tokens(network_folder(directory), positions),
-        pooling=pooling,
+        pooling=_pooling(pooling),
         normalised="Normalize" in modules or not modules,
         query_prefix=query,
         passage_prefix=passage,
@@ -145,44 +180,21 @@ def network_folder(directory: Path) -> Path:
     return inside(directory, name) if name else directory
 
 
+def read_limits(network: Path) -> Settings:
+    """What sentence-transformers keeps beside the network: the limit of tokens, lower-casing."""
+    path = next((network / name for name in _LIMITS if (network / name).exists()), None)
+    return Settings(path or network / _LIMITS[0], optional=True)
+
+
 def settings_files(directory: Path) -> list[str]:
     """The JSON files, by name below the directory, that describe its model."""
-    network = network_folder(directory)
-    pooling = _modules(directory).get("Pooling", "1_Pooling")
+    network, modules = network_folder(directory), _modules(directory)
     found = [directory / name for name in ("modules.json", "config_sentence_transformers.json")]
     found += [network / name for name in ("config.json", "tokenizer_config.json", *_LIMITS)]
-    found.append(inside(directory, pooling) / "config.json")
+    for folder in (modules.get("Pooling", _POOLING), modules.get("Normalize", "")):
+        if folder:
+            found.append(inside(directory, folder) / "config.json")
     return [it.relative_to(directory).as_posix() for it in found if it.is_file()]
-
-
-class _Settings:
-    """A JSON file of settings, the type of each checked."""
-
-    def __init__(self, path: Path, *, optional: bool = False) -> None:
-        """An optional file that is absent has no settings."""
-        self.path = path
-        self._values = {} if optional and not path.exists() else read_json(path, dict)
-
-    def get(self, key: str, kind: type[_T], default: _T) -> _T:
-        value = self._values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, kind):
-            raise UnsupportedModel(f"{self.path}: {key} is {value!r}, {kind.__name__} expected")
-        return value
-
-    def require(self, key: str, kind: type[_T]) -> _T:
-        if self._values.get(key) is None:
-            raise UnsupportedModel(f"{self.path}: {key} is missing")
-        return self.get(key, kind, kind())
-
-    def switched_on(self, prefix: str) -> list[str]:
-        """What follows the prefix in the keys that are true."""
-        return [
-            key.removeprefix(prefix)
-            for key, value in self._values.items()
-            if value is True and key.startswith(prefix)
-        ]
 
 
 def _modules(directory: Path) -> dict[str, str]:
@@ -190,37 +202,74 @@ def _modules(directory: Path) -> dict[str, str]:
     path = directory / "modules.json"
     if not path.exists():
         return {}
-    modules = {
-        str(module["type"]).rpartition(".")[2]: str(module["path"])
-        for module in read_json(path, list)
-        if isinstance(module, dict) and module.keys() >= {"type", "path"}
-    }
-    if unknown := modules.keys() - {"Transformer", "Pooling", "Normalize"}:
-        raise UnsupportedModel(f"{path}: module {', '.join(sorted(unknown))} is not supported")
-    return modules
+    kinds, folders = [], []
+    for module in read_json(path, list):
+        found = (module.get("type"), module.get("path")) if isinstance(module, dict) else ()
+        match found:
+            case (str(kind), str(folder)):
+                kinds.append(kind)
+                folders.append(folder)
+            case _:
+                raise UnsupportedModel(f"{path}: {module!r} is no module: it has no type or path")
+    names = [kind.rpartition(".")[2] for kind in kinds]
+    if unknown := sorted(set(names) - {*_MODULES}):
+        raise UnsupportedModel(f"{path}: module {', '.join(unknown)} is not supported")
+    if foreign := [it for it in kinds if not it.startswith("sentence_transformers.")]:
+        raise UnsupportedModel(
+            f"{path}: {', '.join(foreign)} is code of its makers, which is not supported"
+        )
+    if names not in ([*_MODULES], [*_MODULES[:2]]):
+        raise UnsupportedModel(
+            f"{path}: the modules are {', '.join(names) or 'none'}; only Transformer, Pooling and, "
+            "where wanted, Normalize are supported, in this order"
+        )
+    return dict(zip(names, folders, strict=True))
 
 
-def _prefixes(settings: _Settings) -> tuple[str, str]:
-    """What stands before queries and before passages, under the names that are in use."""
-    prompts = settings.get("prompts", dict, {})
+def _refuse_other_normalisation(directory: Path, modules: dict[str, str]) -> None:
+    """Newer versions can normalise the vectors of the tokens, before they are pooled."""
+    if not modules.get("Normalize"):
+        return
+    path = inside(directory, modules["Normalize"]) / "config.json"
+    settings = Settings(path, optional=True)
+    for key in ("module_input_name", "module_output_name"):
+        if (name := settings.get(key, str, "sentence_embedding")) != "sentence_embedding":
+            raise UnsupportedModel(f"{path}: {key} {name!r} is not supported")
+
+
+def _prefixes(settings: Settings) -> tuple[str, str]:
+    """What stands before queries and before passages, under the names that are in use.
+
+    An empty prompt is one: the default does not take its place.
+    """
+    prompts = {}
+    for name, prompt in settings.get("prompts", dict, {}).items():
+        if not isinstance(prompt, str | None):
+            raise UnsupportedModel(f"{settings.path}: prompt {name!r} is {prompt!r}, str expected")
+        prompts[name] = prompt or ""
     otherwise = prompts.get(settings.get("default_prompt_name", str, ""), "")
-    passage = next((it for it in ("document", "passage", "corpus") if prompts.get(it)), None)
-    return str(prompts.get("query", otherwise)), str(prompts[passage] if passage else otherwise)
+    # Libraries fill in an empty one under the first name: another, if there is one, is meant.
+    passages = [prompts[it] for it in ("document", "passage", "corpus") if it in prompts]
+    passage = next(filter(None, passages), "") if passages else otherwise
+    return prompts.get("query", otherwise), passage
 
 
-def _pooling(settings: _Settings) -> Pooling:
-    """Newer files name the mode; older ones have a flag for each."""
+def _pooling(settings: Settings) -> Pooling:
+    """Newer files name the mode; older ones have a flag for each; mean where nothing is said."""
     named = settings.get("pooling_mode", str, "")
-    modes = [named] if named else settings.switched_on("pooling_mode_")
+    flags = settings.below("pooling_mode_")
+    modes = [named] if named else [name for name, flag in flags.items() if flag is True]
     match modes:
         case ["mean"] | ["mean_tokens"]:
             return Pooling.MEAN
         case ["cls"] | ["cls_token"]:
             return Pooling.CLS
+        case [] if not flags:
+            return Pooling.MEAN
     raise UnsupportedModel(f"{settings.path}: pooling {modes} is not supported, only mean or CLS")
 
 
-def _activation(config: _Settings, family: Family) -> Activation:
+def _activation(config: Settings, family: Family) -> Activation:
     name = config.get(family.activation, str, "gelu")
     if name not in _ACTIVATIONS:
         raise UnsupportedModel(
@@ -231,11 +280,10 @@ def _activation(config: _Settings, family: Family) -> Activation:
 
 def _max_tokens(network: Path, positions: int) -> int:
     """The limit that sentence-transformers would use, never more than there are positions."""
-    path = next((network / name for name in _LIMITS if (network / name).exists()), None)
-    settings = _Settings(path or network / _LIMITS[0], optional=True)
-    if settings.get("do_lower_case", bool, default=False):
-        raise UnsupportedModel(f"{settings.path}: do_lower_case is not supported")
-    tokenizer = _Settings(network / "tokenizer_config.json", optional=True)
+    settings = read_limits(network)
+    if overruling := [it for it in _OVERRULING if settings.is_set(it)]:
+        raise UnsupportedModel(f"{settings.path}: {', '.join(overruling)} is not supported")
+    tokenizer = Settings(network / "tokenizer_config.json", optional=True)
     limit = tokenizer.get("model_max_length", int, positions)
     tokens = min(settings.get("max_seq_length", int, limit), positions)
     if tokens < 1:

@@ -251,6 +251,7 @@ def _runs(ordered: Sequence[Ids]) -> list[_Run]:
 def _embedded(encoder: Encoder, sequences: Sequence[Ids]) -> _States:
     weights = encoder.weights
     words = weights.words[np.concatenate(sequences)].astype(np.float32)
+    # Padding within a text takes another position: too rare to be fitted to.
     positions = np.concatenate([weights.positions[: len(ids)] for ids in sequences])
     epsilon = encoder.architecture.layer_norm_eps
     states = _normalise(words + positions, weights.embedding_norm, epsilon)

@@ -71,9 +71,21 @@ class GraphBuilder:
         self.node("Gather", self.constant(weights.words), INPUT, output=stored)
         if narrow:
             self.node("Cast", stored, output="words", to=onnx.TensorProto.FLOAT)
-        tokens = self.node("Slice", shape, zero, one)
-        table = self.constant(weights.positions[:, None, :])
-        self.node("Slice", table, zero, tokens, zero, output="positions")
+        padding = self.architecture.padding_id
+        if padding is None:
+            tokens = self.node("Slice", shape, zero, one)
+            table = self.constant(weights.positions[:, None, :])
+            self.node("Slice", table, zero, tokens, zero, output="positions")
+        else:
+            rows = self.rows_of_positions(padding, last=len(weights.positions) - 1)
+            self.node("Gather", self.constant(weights.positions), rows, output="positions")
+
+    def rows_of_positions(self, padding: int, *, last: int) -> str:
+        """The row of the positions for each token. Padding has the last, and does not count."""
+        is_padding = self.node("Equal", INPUT, self.constant(np.int32(padding)))
+        counted = self.node("Cast", self.node("Not", is_padding), to=onnx.TensorProto.INT32)
+        before = self.node("CumSum", counted, self.constant(0), exclusive=1)
+        return self.node("Where", is_padding, self.constant(np.int32(last)), before)
 
     def norm(self, states: str, norm: Norm) -> str:
         """Layer normalisation."""
@@ -90,10 +102,20 @@ class GraphBuilder:
         attended = self.linear(self.attention(states, layer), layer.attention_out)
         states = self.norm(self.node("Add", attended, states), layer.attention_norm)
         expanded = self.linear(states, layer.expand)
-        exact = self.architecture.activation is Activation.EXACT
-        activated = self.node("Gelu", expanded, approximate="none" if exact else "tanh")
-        contracted = self.linear(activated, layer.contract)
+        contracted = self.linear(self.activate(expanded), layer.contract)
         return self.norm(self.node("Add", contracted, states), layer.output_norm)
+
+    def activate(self, states: str) -> str:
+        """The activation between the two linear layers."""
+        match self.architecture.activation:
+            case Activation.EXACT:
+                return self.node("Gelu", states, approximate="none")
+            case Activation.TANH:
+                return self.node("Gelu", states, approximate="tanh")
+            case Activation.RELU:
+                return self.node("Relu", states)
+            case Activation.SILU:
+                return self.node("Mul", states, self.node("Sigmoid", states))
 
     def attention(self, states: str, layer: Layer) -> str:
         """Softmax(query · key / √size) · value per head; the scale is folded into the query."""

@@ -44,13 +44,16 @@ def _read(graph: "_Graph", manifest: Manifest) -> Encoder:
     layers = len(linears) // _LINEARS_PER_LAYER
     if not layers or len(linears) % _LINEARS_PER_LAYER or len(norms) != 1 + 2 * layers:
         raise ValueError(f"{len(linears)} linear layers and {len(norms)} normalisations")
+    if not graph.all("Gelu"):
+        raise ValueError("another activation than GELU")
     heads, head_size = (int(it) for it in graph.constant(graph.named("split"), 1))
     gelu = graph.all("Gelu")[0]
     exact = graph.attribute(gelu, "approximate", b"none") == b"none"
-    words, positions = graph.all("Gather")[0], graph.named("positions")
+    table = graph.constant(graph.named("positions"), 0)
+    padding = graph.all("Equal")  # where positions follow it
     weights = Weights(
-        words=graph.constant(words, 0).astype(np.float32),
-        positions=graph.constant(positions, 0)[:, 0, :],
+        words=graph.constant(graph.all("Gather")[0], 0).astype(np.float32),
+        positions=table if padding else table[:, 0, :],
         embedding_norm=graph.norm(norms[0]),
         layers=tuple(
             _layer(
@@ -71,6 +74,7 @@ def _read(graph: "_Graph", manifest: Manifest) -> Encoder:
         pooling=manifest.pooling,
         normalised=manifest.normalised,
         activation=Activation.EXACT if exact else Activation.TANH,
+        position_offset=int(graph.constant(padding[0], 1)) + 1 if padding else 0,
         layer_norm_eps=float(graph.attribute(norms[0], "epsilon", 1e-5)),
     )
     return Encoder(weights, architecture)

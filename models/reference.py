@@ -15,7 +15,7 @@ _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 def reference_vector(weights: Weights, architecture: Architecture, ids: Ids) -> Vector:
     """The vector of one text, given its token ids."""
-    states = weights.words[ids].astype(np.float64) + weights.positions[: len(ids)]
+    states = weights.words[ids].astype(np.float64) + weights.positions[_rows(ids, architecture)]
     states = _normalise(states, weights.embedding_norm, architecture)
     for layer in weights.layers:
         states = _layer(states, layer, architecture)
@@ -23,6 +23,12 @@ def reference_vector(weights: Weights, architecture: Architecture, ids: Ids) -> 
     if architecture.normalised:
         vector = vector / np.linalg.norm(vector)
     return vector.astype(np.float32)
+
+
+def _rows(ids: Ids, architecture: Architecture) -> NDArray[np.intp]:
+    """Which row of the positions each token takes."""
+    counted = ids != (-1 if architecture.padding_id is None else architecture.padding_id)
+    return np.where(counted, np.cumsum(counted) - 1, -1)
 
 
 def _layer(states: _Array, layer: Layer, architecture: Architecture) -> _Array:
@@ -54,9 +60,14 @@ def _normalise(states: _Array, norm: Norm, architecture: Architecture) -> _Array
 
 
 def _activate(states: _Array, activation: Activation) -> _Array:
-    share: _Array = (
-        _erf(states / math.sqrt(2))
-        if activation is Activation.EXACT
-        else np.tanh(math.sqrt(2 / math.pi) * (states + 0.044715 * states**3))
-    )
+    share: _Array
+    match activation:
+        case Activation.EXACT:
+            share = _erf(states / math.sqrt(2))
+        case Activation.TANH:
+            share = np.tanh(math.sqrt(2 / math.pi) * (states + 0.044715 * states**3))
+        case Activation.RELU:
+            share = np.sign(states)
+        case Activation.SILU:
+            share = np.tanh(states / 2)  # (1 + this) / 2 is the sigmoid
     return states * (1 + share) / 2

@@ -1,4 +1,4 @@
-"""Texts to token ids: truncated at the model's limit, never padded."""
+"""Texts to token ids: truncated at the model's limit, on the side its file says, never padded."""
 
 import json
 import os
@@ -23,7 +23,7 @@ class Tokens:
 
 
 class Tokenizer:
-    """A tokenizer.json with our truncation and padding instead of its own. Thread-safe."""
+    """A tokenizer.json with our limit instead of its own, and without padding. Thread-safe."""
 
     def __init__(self, contents: bytes, path: Path, *, max_tokens: int) -> None:
         try:
@@ -34,7 +34,13 @@ class Tokenizer:
         # The library's own threads would be shared by all: a query would wait behind long texts.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_tokens)
+        side = (self._tokenizer.truncation or {"direction": "right"})["direction"]
+        self._tokenizer.enable_truncation(max_tokens, direction=side)
+
+    @property
+    def added_tokens(self) -> int:
+        """How many tokens it puts around every text."""
+        return self._tokenizer.num_special_tokens_to_add(is_pair=False)
 
     @property
     def highest_id(self) -> int:

@@ -67,7 +67,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """All tensors. `positions` starts at the first token and has the token type added already."""
+    """All tensors. `positions` starts at the first token and has the token type added already.
+
+    Where positions follow the padding, its last row is that of the padding token.
+    """
 
     words: Floats | NDArray[np.float16]
     """In 16 bits only where `fit_one_file` made room."""
@@ -166,11 +169,15 @@ class _Reader:
         """Whether there is such a tensor."""
         return self._prefix + name in self._tensors
 
+    def name(self, name: str) -> str:
+        """What the tensor is called in messages."""
+        return f"{self._folder}: tensor {self._prefix}{name}"
+
     def read(self, name: str, *shape: int) -> Floats:
         """The tensor of this shape, where -1 stands for any size."""
+        if not self.has(name):
+            raise UnsupportedModel(f"{self.name(name)} is missing")
         name = self._prefix + name
-        if name not in self._tensors:
-            raise UnsupportedModel(f"{self._folder}: tensor {name} is missing")
         file = self._tensors[name]
         stored = file.get_slice(name)
         found = tuple(stored.get_shape())
@@ -194,21 +201,34 @@ def _assemble(reader: _Reader, architecture: Architecture) -> Weights:
     size = architecture.hidden_size
     if architecture.heads < 1 or size % architecture.heads:
         raise UnsupportedModel(f"{architecture.heads} heads do not divide {size} channels")
-    positions = reader.read(POSITIONS, -1, size)[architecture.position_offset :][
-        : architecture.max_tokens
-    ]
-    if family.token_types and architecture.token_types:
-        positions = positions + reader.read(SEGMENTS, -1, size)[0]
-    if len(positions) < architecture.max_tokens:
-        raise UnsupportedModel(
-            f"{len(positions)} position embeddings do not reach {architecture.max_tokens} tokens"
-        )
+    positions = _positions(reader, architecture)
     return Weights(
         words=reader.read(WORDS, -1, size),
         positions=positions,
         embedding_norm=_norm(reader, EMBEDDING_NORM, size),
         layers=tuple(_layer(reader, family, n, size) for n in range(architecture.layers)),
     )
+
+
+def _positions(reader: _Reader, architecture: Architecture) -> Floats:
+    size, padding = architecture.hidden_size, architecture.padding_id
+    table = reader.read(POSITIONS, -1, size)
+    positions = table[architecture.position_offset :][: architecture.max_tokens]
+    if len(positions) < architecture.max_tokens:
+        raise UnsupportedModel(
+            f"{len(positions)} position embeddings do not reach {architecture.max_tokens} tokens"
+        )
+    if padding is not None:
+        positions = np.concatenate([positions, table[[padding]]])
+    if not (FAMILIES[architecture.family].token_types and architecture.token_types):
+        return positions
+    if not reader.has(SEGMENTS):
+        raise UnsupportedModel(
+            f"{reader.name(SEGMENTS)} is missing: if the model was trained without token types, "
+            'say so in its config.json: "type_vocab_size": 0'
+        )
+    first_type: Floats = reader.read(SEGMENTS, -1, size)[0]
+    return positions + first_type
 
 
 def _layer(reader: _Reader, family: Family, number: int, size: int) -> Layer:

@@ -2,22 +2,48 @@
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 from safetensors.numpy import load_file
 
 from stepwell.models.architecture import read_architecture
-from stepwell.models.errors import BadVector
+from stepwell.models.errors import FileDamaged
 from stepwell.models.graph import build_graph
 from stepwell.models.model import load_model
 from stepwell.models.weights import read_weights
+from tests.models.tiny import VOCABULARY
 
 TEXTS = ["done", "twice", "done twice", "", "a+b", "some longer text, with 42 (words)", "x " * 50]
 
 
-def vectors_by_hand(source: Path, ids: np.ndarray, *, heads: int) -> np.ndarray:
+def gelu(inputs: np.ndarray) -> np.ndarray:
+    return inputs * np.vectorize(lambda x: (1 + math.erf(x / math.sqrt(2))) / 2)(inputs)
+
+
+def gelu_tanh(inputs: np.ndarray) -> np.ndarray:
+    return inputs / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (inputs + 0.044715 * inputs**3)))
+
+
+def relu(inputs: np.ndarray) -> np.ndarray:
+    return np.where(inputs > 0, inputs, 0)
+
+
+def silu(inputs: np.ndarray) -> np.ndarray:
+    return inputs / (1 + np.exp(-inputs))
+
+
+def vectors_by_hand(
+    source: Path,
+    ids: np.ndarray,
+    *,
+    heads: int,
+    activate: Callable[[np.ndarray], np.ndarray] = gelu,
+    positions: Sequence[int] | None = None,
+) -> np.ndarray:
     """BERT, mean pooling, in float64: shares nothing with the product."""
     tensors = {
         name: it.astype(np.float64) for name, it in load_file(source / "model.safetensors").items()
@@ -32,7 +58,8 @@ def vectors_by_hand(source: Path, ids: np.ndarray, *, heads: int) -> np.ndarray:
         return states @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
 
     states = tensors["embeddings.word_embeddings.weight"][ids]
-    states = states + tensors["embeddings.position_embeddings.weight"][: len(ids)]
+    rows = range(len(ids)) if positions is None else positions
+    states = states + tensors["embeddings.position_embeddings.weight"][rows]
     states = norm(
         states + tensors["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm"
     )
@@ -49,8 +76,7 @@ def vectors_by_hand(source: Path, ids: np.ndarray, *, heads: int) -> np.ndarray:
             attended[:, part] = weights / weights.sum(1, keepdims=True) @ value[:, part]
         attended = linear(attended, f"{name}attention.output.dense")
         states = norm(states + attended, f"{name}attention.output.LayerNorm")
-        inner = linear(states, f"{name}intermediate.dense")
-        inner = inner * np.vectorize(lambda x: (1 + math.erf(x / math.sqrt(2))) / 2)(inner)
+        inner = activate(linear(states, f"{name}intermediate.dense"))
         states = norm(states + linear(inner, f"{name}output.dense"), f"{name}output.LayerNorm")
         layer += 1
     return states.mean(0) / np.linalg.norm(states.mean(0))
@@ -64,6 +90,48 @@ def test_vectors_are_those_computed_by_hand(make_source, export_tiny, layers, he
     model = load_model(export_tiny(source, source.parent / "model"))
     by_hand = [vectors_by_hand(source, it.ids, heads=heads) for it in model.tokenise(TEXTS)]
     assert np.abs(model.vectors(TEXTS) - by_hand).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "activate"),
+    [
+        ("gelu_accurate", gelu_tanh),
+        ("gelu_python_tanh", gelu_tanh),
+        ("relu", relu),
+        ("silu", silu),
+        ("swish", silu),
+    ],
+)
+def test_other_activations(make_source, export_tiny, name, activate):
+    source = make_source(config={"hidden_act": name})
+    model = load_model(export_tiny(source, source.parent / "model"))
+    for tokens, found in zip(model.tokenise(TEXTS), model.vectors(TEXTS), strict=True):
+        by_hand = vectors_by_hand(source, tokens.ids, heads=2, activate=activate)
+        assert np.abs(found - by_hand).max() < 1e-5
+        assert np.abs(found - vectors_by_hand(source, tokens.ids, heads=2)).max() > 1e-5
+
+
+@pytest.mark.parametrize("padding", ["[PAD]", "[CLS]", "[SEP]", "done"])
+@pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "camembert"])
+def test_padding_within_a_text_takes_no_position(make_source, export_tiny, family, padding):
+    """It may be an ordinary word, or stand around every text: the config says which id it has."""
+    number = VOCABULARY.index(padding)
+    config = {"pad_token_id": number, "layer_norm_eps": 1e-12}
+    source = make_source(family=family, config=config)
+    tokenizer = tokenizers.Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer.add_special_tokens(VOCABULARY[:4])
+    tokenizer.save(str(source / "tokenizer.json"))
+    model = load_model(export_tiny(source, source.parent / "model"))
+    texts = [*TEXTS, "[PAD]", "a [PAD] b [PAD][PAD] c", "a done b done"]
+    for tokens, found in zip(model.tokenise(texts), model.vectors(texts), strict=True):
+        positions, at = [], number
+        for token in tokens.ids:
+            at += token != number
+            positions.append(number if token == number else at)
+        by_hand = vectors_by_hand(source, tokens.ids, heads=2, positions=positions)
+        assert np.abs(found - by_hand).max() < 1e-5
+    alone = np.concatenate([model.vectors([text]) for text in texts])
+    assert np.array_equal(model.vectors(texts * 5), np.tile(alone, (5, 1)))
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "xlm-roberta"])
@@ -97,8 +165,9 @@ def test_distilbert_is_bert_under_other_names_and_without_token_types(make_sourc
             weights = {name.replace(old, new): it for name, it in weights.items()}
         return weights
 
-    bert = make_source("bert")
-    distilbert = make_source("distilbert", family="distilbert", tensors=renamed)
+    bert = make_source("bert", config={"hidden_act": "relu"})
+    config = {"activation": "relu"}
+    distilbert = make_source("distilbert", family="distilbert", tensors=renamed, config=config)
     assert same_vectors(export_tiny, bert, distilbert)
 
 
@@ -174,7 +243,8 @@ def test_a_model_that_gives_only_zeros_is_not_exported(make_source, export_tiny)
         return weights | {f"{name}.{it}": np.zeros(16, np.float32) for it in ("weight", "bias")}
 
     source = make_source(tensors=silenced)
-    with np.errstate(invalid="ignore"), pytest.raises(BadVector, match="all zeros"):
+    damaged = pytest.raises(FileDamaged, match=r"model.safetensors: gives no usable .* all zeros")
+    with np.errstate(invalid="ignore"), damaged:
         export_tiny(source, source.parent / "model")
 
 

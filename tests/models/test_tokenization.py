@@ -9,6 +9,7 @@ from tokenizers import models
 
 from stepwell.models.errors import FileDamaged
 from stepwell.models.tokenization import Tokenizer
+from tests.models.tiny import VOCABULARY
 
 CLS, SEP = 2, 3
 
@@ -31,6 +32,15 @@ def test_a_long_text_is_cut_before_its_last_token_and_flagged(tokenizer):
     assert len(whole.ids) == len(cut.ids) == 16
     assert (cut.ids[0], cut.ids[-1]) == (CLS, SEP)
     assert (whole.truncated, cut.truncated) == (False, True)
+
+
+@pytest.mark.parametrize(("side", "kept"), [("Left", "twice"), ("Right", "done")])
+def test_a_long_text_is_cut_on_the_side_that_the_file_says(make_source, side, kept):
+    path = make_source() / "tokenizer.json"
+    document = json.loads(path.read_text())
+    document["truncation"]["direction"] = side
+    cut = Tokenizer(json.dumps(document).encode(), path, max_tokens=3).encode(["done twice"])[0]
+    assert (list(cut.ids), cut.truncated) == ([CLS, VOCABULARY.index(kept), SEP], True)
 
 
 def test_a_file_that_is_no_tokenizer_is_named():

@@ -23,7 +23,9 @@ def unsupported(call, match: str) -> None:
         ({"is_decoder": True}, r"is_decoder is on, only encoders are supported"),
         ({"type_vocab_size": "2"}, r"type_vocab_size is '2', int expected"),
         ({"model_type": None}, r"config.json: model_type is missing"),
-        ({"hidden_act": "swish"}, r"config.json: activation 'swish' is not among gelu"),
+        ({"hidden_act": "mish"}, r"config.json: activation 'mish' is not among gelu"),
+        ({"num_hidden_layers": True}, r"num_hidden_layers is True, int expected"),
+        ({"num_hidden_layers": 2.5}, r"num_hidden_layers is 2.5, int expected"),
         ({"position_embedding_type": "relative_key"}, r"only absolute position embeddings"),
         ({"num_hidden_layers": "two"}, r"num_hidden_layers is 'two', int expected"),
     ],
@@ -54,6 +56,85 @@ def test_a_layer_after_the_pooling(make_source):
     unsupported(lambda: read_architecture(source), r"module Dense is not supported")
 
 
+MODULE = "sentence_transformers.models."
+
+
+@pytest.mark.parametrize(
+    ("kinds", "match"),
+    [
+        (["Transformer", "Normalize", "Pooling"], r"are Transformer, Normalize, Pooling; only"),
+        (["Transformer", "Normalize"], r"the modules are Transformer, Normalize; only"),
+        (["Transformer", "Pooling", "Pooling"], r"in this order"),
+        ([], r"modules.json: the modules are none; only Transformer, Pooling"),
+    ],
+)
+def test_modules_in_another_order(make_source, kinds, match):
+    source = make_source()
+    modules = [{"type": MODULE + kind, "path": kind} for kind in kinds]
+    (source / "modules.json").write_text(json.dumps(modules))
+    unsupported(lambda: read_architecture(source), match)
+
+
+@pytest.mark.parametrize(
+    ("module", "match"),
+    [
+        ({"type": "custom_st.Transformer", "path": ""}, r"custom_st.Transformer is code of its"),
+        ({"type": MODULE + "Transformer"}, r"is no module: it has no type or path"),
+        ({"type": MODULE + "Transformer", "path": None}, r"is no module"),
+        ("Transformer", r"'Transformer' is no module"),
+    ],
+)
+def test_a_module_that_cannot_be_read(make_source, module, match):
+    source = make_source()
+    modules = json.loads((source / "modules.json").read_text())
+    (source / "modules.json").write_text(json.dumps([module, *modules[1:]]))
+    unsupported(lambda: read_architecture(source), match)
+
+
+@pytest.mark.parametrize("key", ["module_input_name", "module_output_name"])
+def test_a_normalisation_of_anything_but_the_vector_of_the_text(make_source, key):
+    source = make_source()
+    (source / "2_Normalize").mkdir()
+    settings = source / "2_Normalize" / "config.json"
+    settings.write_text(json.dumps({key: "sentence_embedding"}))
+    assert read_architecture(source).normalised
+    settings.write_text(json.dumps({key: "token_embeddings"}))
+    unsupported(lambda: read_architecture(source), rf"{key} 'token_embeddings' is not supported")
+
+
+def test_vectors_that_are_cut(make_source):
+    source = make_source()
+    settings = source / "config_sentence_transformers.json"
+    settings.write_text('{"truncate_dim": null}')
+    read_architecture(source)
+    settings.write_text('{"truncate_dim": 8}')
+    unsupported(lambda: read_architecture(source), r"truncate_dim is not supported")
+
+
+@pytest.mark.parametrize(
+    "setting", [{"config_args": {"hidden_act": "relu"}}, {"query_length": 8, "max_seq_length": 9}]
+)
+def test_settings_that_overrule_others(make_source, setting):
+    source = make_source()
+    (source / "sentence_bert_config.json").write_text('{"config_args": {}, "query_length": null}')
+    read_architecture(source)
+    (source / "sentence_bert_config.json").write_text(json.dumps(setting))
+    unsupported(lambda: read_architecture(source), rf"{next(iter(setting))} is not supported")
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_limit_that_leaves_nothing_of_a_text(make_source, export_tiny, limit):
+    source = make_source()
+    settings = source / "sentence_bert_config.json"
+    settings.write_text(json.dumps({"max_seq_length": limit}))
+    unsupported(
+        lambda: export_tiny(source, source.parent / "model"),
+        rf"puts 2 tokens around each text, so a limit of {limit} leaves nothing of it: raise",
+    )
+    settings.write_text(json.dumps({"max_seq_length": 3}))
+    export_tiny(source, source.parent / "model")
+
+
 def test_token_types_that_the_config_promises(make_source, export_tiny):
     def without(weights):
         del weights["embeddings.token_type_embeddings.weight"]
@@ -62,14 +143,8 @@ def test_token_types_that_the_config_promises(make_source, export_tiny):
     source = make_source(tensors=without)
     unsupported(
         lambda: export_tiny(source, source.parent / "model"),
-        r"tensor embeddings.token_type_embeddings.weight is missing",
+        r"tensor embeddings.token_type_embeddings.weight is missing: .*\"type_vocab_size\": 0",
     )
-
-
-def test_lower_casing_outside_the_tokenizer(make_source):
-    source = make_source()
-    (source / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
-    unsupported(lambda: read_architecture(source), r"do_lower_case")
 
 
 @pytest.mark.parametrize(
