@@ -38,7 +38,7 @@ class LengthQueue(Generic[_T]):
         return self._size
 
     def add(self, length: int, item: _T) -> None:
-        """Adds an item behind those of its length."""
+        """Adds an item behind those of its length, which may be 0."""
         self._by_length.setdefault(length, deque()).append((self._clock(), item))
         self._size += 1
         self.tokens += length
@@ -63,7 +63,7 @@ class LengthQueue(Generic[_T]):
         return max(self._by_length, key=lambda length: length * self._group_size(length))
 
     def _group_size(self, length: int) -> int:
-        return min(len(self._by_length[length]), max(1, self._tokens_per_run_max // length))
+        return min(len(self._by_length[length]), max(1, self._tokens_per_run_max // max(1, length)))
 
 
 def equal_length_groups(lengths: Sequence[int]) -> list[list[int]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from stepwell.models.embedder import Embedder
 from stepwell.models.manifest import read_manifest
 from stepwell.models.model import Precision, load_model
+from stepwell.models.run_size import measure_run_sizes
 
 _BETWEEN_QUERIES_S = 0.03
 _QUERY = "why does the login page stay blank"
@@ -60,11 +61,22 @@ class BenchmarkReport:
     memory_mib: float
     """Resident at the end of it, the whole process."""
 
+    tokens_per_s_by_run: dict[int, int]
+    """Tokens per second of all cores, by how many run together, for texts of these lengths; by
+    processor time, without tokenising."""
+
+    tokens_per_run: int
+    """What the setting of this name should be here; the default if no other gains more than noise.
+    """
+
 
 def benchmark(
     directory: Path, texts: Sequence[str] | None = None, *, queries: int = 100
 ) -> list[BenchmarkReport]:
-    """Measures fp32, then int8 if the directory has it: what runs is what the reports name."""
+    """Measures fp32, then int8 if the directory has it: what runs is what the reports name.
+
+    Raises as `load_model` and `Embedder.embed_texts` do.
+    """
     texts = texts or sample_texts()
     exact = _measure(directory, Precision.FP32, texts, queries)
     if read_manifest(directory).int8 is None:
@@ -80,7 +92,8 @@ def _measure(
     started = time.perf_counter()
     model = load_model(directory, precision=precision)
     load_s = time.perf_counter() - started
-    tokens = sum(len(it.ids) for it in model.tokenise(texts))
+    ids = [it.ids for it in model.tokenise(texts)]
+    tokens = sum(map(len, ids))
     with Embedder(model) as embedder, ThreadPoolExecutor(1) as bulk:
         embedder.embed_texts(texts[:32])  # the first runs set up what later ones use
         started, cpu_started = time.perf_counter(), time.process_time()
@@ -90,6 +103,8 @@ def _measure(
         running, busy_ms = bulk.submit(embedder.embed_texts, texts), [_query_ms(embedder)]
         while not wait([running], timeout=_BETWEEN_QUERIES_S).done:
             busy_ms.append(_query_ms(embedder))
+        memory_mib = _memory_mib()  # before larger runs take more of it
+        sizes = measure_run_sizes(model, ids)
         return BenchmarkReport(
             model_id=embedder.model_id,
             precision=embedder.precision,
@@ -106,7 +121,9 @@ def _measure(
             query_p99_ms=_percentile(idle_ms, 99),
             busy_query_p50_ms=_percentile(busy_ms, 50),
             busy_query_p99_ms=_percentile(busy_ms, 99),
-            memory_mib=_memory_mib(),
+            memory_mib=memory_mib,
+            tokens_per_s_by_run=sizes.tokens_per_s,
+            tokens_per_run=sizes.best,
         )
 
 

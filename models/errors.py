@@ -4,6 +4,7 @@ Those that only another text can mend are `ValueError`s too: trying again is of 
 
 ModelError
 ├── UnknownPreset           no preset of that name (exit 3)
+├── NameRefused             a name that cannot be that of a folder in the cache (exit 2)
 ├── ModelNotFound           the folder holds no model: pull it first (exit 3)
 ├── ModelUnavailable        no source could supply the files; says what each answered (exit 5)
 │   └── SourceFailed        one source could not; `pull` collects these
@@ -22,8 +23,9 @@ ModelError
 │   ├── ForeignOperators    a graph that needs operators outside standard ONNX
 │   ├── GraphContract       a graph with other inputs or outputs than ours
 │   └── SelfTestFailed      tokenizer and graph do not give the stored vectors
+├── ReferenceRefused        texts and vectors that no model can be compared with (exit 4)
 ├── TextRefused             a text that has no vector
-│   └── EmptyText           empty, or only whitespace
+│   └── EmptyText           empty, only whitespace, or without tokens
 ├── ProviderMissing         the machine has no such execution provider (exit 4)
 ├── InferenceFailed         the runtime refused a batch
 ├── BadVector               NaN, infinite or zero numbers came out
@@ -49,9 +51,24 @@ class UnknownPreset(ModelError):
     name: str
     known: Sequence[str]
     exit_code: ClassVar[int] = 3
+    next_step: ClassVar[str] = "stepwell model list"
 
     def __str__(self) -> str:
         return f"no model preset is called {self.name!r}; there are: {', '.join(self.known)}"
+
+
+@dataclass(eq=False)
+class NameRefused(ModelError):
+    """No model in the cache can have this name."""
+
+    name: str
+    exit_code: ClassVar[int] = 2
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name!r} cannot be the name of a model: it is that of one folder in the cache, "
+            "so it has at most 120 characters, no / and no \\, and does not begin with a dot"
+        )
 
 
 @dataclass(eq=False)
@@ -60,6 +77,14 @@ class ModelNotFound(ModelError):
 
     directory: Path
     exit_code: ClassVar[int] = 3
+
+    @property
+    def next_step(self) -> str:
+        """What to type instead: a model that is known is pulled by its name."""
+        from stepwell.models.presets import PRESETS  # which imports these errors
+
+        name = self.directory.name
+        return f"stepwell model pull {name}" if name in PRESETS else "stepwell model list"
 
     def __str__(self) -> str:
         return f"{self.directory} holds no model (no manifest.json): run `stepwell model pull`"
@@ -86,6 +111,7 @@ class DestinationOccupied(ModelError):
 
     directory: Path
     detail: str = "exists"
+    next_step: str = ""
     exit_code: ClassVar[int] = 4
 
     def __str__(self) -> str:
@@ -174,6 +200,17 @@ class SelfTestFailed(FileRefused):
 
 
 @dataclass(eq=False)
+class ReferenceRefused(ModelError):
+    """Texts and vectors that no model can be compared with; `detail` says which and why."""
+
+    detail: str
+    exit_code: ClassVar[int] = 4
+
+    def __str__(self) -> str:
+        return f"the reference cannot be used: {self.detail}"
+
+
+@dataclass(eq=False)
 class TextRefused(ModelError, ValueError):
     """A text that has no vector, now or later; `detail` says why."""
 
@@ -184,7 +221,7 @@ class TextRefused(ModelError, ValueError):
 
 
 class EmptyText(TextRefused):
-    """The text is empty, or only whitespace."""
+    """The text is empty, only whitespace, or nothing that the tokenizer keeps."""
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from stepwell.models.agreement import (
 )
 from stepwell.models.calibration import calibrate
 from stepwell.models.calibration_texts import calibration_ids, docstrings
-from stepwell.models.errors import UnsupportedModel
+from stepwell.models.errors import DestinationUnusable, FileRefused, UnsupportedModel
 from stepwell.models.files import pin
 from stepwell.models.int8_encoder import read_encoder
 from stepwell.models.manifest import (
@@ -32,6 +32,18 @@ from stepwell.models.tokenization import Tokenizer
 _HELD_OUT_MAX = 150
 
 
+def has_int8(directory: Path) -> bool:
+    """Whether an intact graph in 8 bits is there; `quantise` makes one, or makes it again."""
+    manifest = read_manifest(directory)
+    if manifest.int8 is None:
+        return False
+    try:
+        with manifest.holding(directory, INT8_GRAPH):
+            return True
+    except FileRefused:
+        return False
+
+
 def quantise(
     directory: Path,
     texts: Sequence[str] | None = None,
@@ -42,7 +54,7 @@ def quantise(
 
     It is fitted to `texts`, some hundreds at least; by default to docstrings of Python's library.
     Some of them are held out: raises `UnsupportedModel`, and changes nothing, when their vectors
-    are too far from the exact ones.
+    are too far from the exact ones, and `DestinationUnusable` when the directory cannot be written.
     """
     manifest = read_manifest(directory)
     tokenizer = Tokenizer(
@@ -68,7 +80,10 @@ def quantise(
             f"the worst {found.min_cosine:.4f}; {INT8_MEAN_COSINE} and {INT8_MIN_COSINE} are "
             "expected: use it in fp32"
         )
-    return _write(directory, manifest, contents, model, found)
+    try:
+        return _write(directory, manifest, contents, model, found)
+    except OSError as error:
+        raise DestinationUnusable(directory, str(error)) from error
 
 
 def _write(

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from stepwell.models.arrays import Ids, Vector, Vectors
 from stepwell.models.batching import TOKENS_PER_RUN_MAX, LengthQueue
-from stepwell.models.errors import EmbedderClosed
+from stepwell.models.errors import EmbedderClosed, InferenceFailed
 from stepwell.models.lanes import bulk_threads, text_threads
 from stepwell.models.tally import Tallied, Tally
 
@@ -223,10 +223,16 @@ class MicroBatcher:
     def _start_jobs(self, line: _Line) -> None:
         while (started := self._start_job(line)) is not None:
             requests, job = started
-            # May call back at once, on this thread: the lock must be free here.
-            job.add_done_callback(partial(self._finish, requests))
+            # Both may call back at once, on this thread: the lock must be free here.
+            if isinstance(job, Future):
+                job.add_done_callback(partial(self._finish, requests))
+            else:
+                for request in requests:
+                    request.fail(job)
 
-    def _start_job(self, line: _Line) -> tuple[list[_Request], Future[Any]] | None:
+    def _start_job(
+        self, line: _Line
+    ) -> tuple[list[_Request], Future[Any] | InferenceFailed] | None:
         with self._lock:
             if self._closed or not line.free_threads:
                 return None
@@ -234,8 +240,13 @@ class MicroBatcher:
             self._changed.notify_all()
             if not requests:
                 return None
+            try:
+                job = line.executor.submit(self._work, requests)
+            except RuntimeError as error:  # such as where the system has no more threads
+                self._failed += len(requests)
+                return requests, InferenceFailed(f"a job could not be started: {error}")
             line.free_threads -= 1
-            return requests, line.executor.submit(self._work, requests)
+            return requests, job
 
     def _work(self, requests: list[_Request]) -> Sequence[Ids] | Vectors:
         batch = [request.ids for request in requests if request.ids is not None]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stepwell.models.agreement import MAX_ABS_DIFF, Agreement, agreement
+from stepwell.models.agreement import START_MAX_ABS_DIFF, Agreement, agreement, flaw
 from stepwell.models.arrays import Ids, Vectors
 from stepwell.models.batching import equal_length_groups
-from stepwell.models.errors import InferenceFailed, SelfTestFailed
+from stepwell.models.errors import BadVector, EmptyText, InferenceFailed, SelfTestFailed
 from stepwell.models.inspection import inspect_file, inspect_graph
 from stepwell.models.manifest import (
     GRAPH,
@@ -70,7 +70,7 @@ class Model:
         return self._tokenizer.encode(texts)
 
     def run(self, batch: Sequence[Ids]) -> Vectors:
-        """The vectors of texts of equal length."""
+        """The vectors of texts of equal length; raises as `Session.run` does."""
         return self._session.run(np.stack(batch, axis=1))
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
@@ -102,12 +102,12 @@ def load_model(
     session = _load_session(directory, manifest, Precision.FP32, provider)
     model = Model(tokenizer, session, manifest, fallback=fallback)
     self_test = _run_self_test(model, manifest.self_test, directory)
-    if not self_test.close:
+    if not self_test.within(START_MAX_ABS_DIFF):
         raise SelfTestFailed(
             directory,
-            f"the stored vectors of the self-test are missed by {self_test.max_abs_diff:.1e} "
-            f"(at most {MAX_ABS_DIFF:.0e}): tokenizer or graph are not those of the manifest, "
-            "or this processor computes wrongly",
+            f"the stored vectors of the self-test are missed by {self_test.max_unit_diff:.1e} "
+            f"(at most {START_MAX_ABS_DIFF:.0e}): tokenizer or graph are not those of the "
+            "manifest, or this processor computes wrongly",
         )
     return model
 
@@ -132,9 +132,11 @@ def _load_int8(
 
 
 def _run_self_test(model: Model, test: SelfTest, directory: Path) -> Agreement:
+    if wrong := flaw(test.texts, test.vectors, model.manifest.dimension):
+        raise SelfTestFailed(directory, f"the self-test in its manifest cannot be used: {wrong}")
     try:
         return agreement(model.vectors(test.texts), test.vectors)
-    except InferenceFailed as error:
+    except (BadVector, EmptyText, InferenceFailed) as error:
         raise SelfTestFailed(directory, f"the self-test does not run: {error}") from error
 
 

@@ -1,13 +1,14 @@
 """Models that `stepwell model pull` knows by name, pinned to their published contents."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from stepwell.models.architecture import Architecture, Pooling
-from stepwell.models.errors import UnknownPreset
+from stepwell.models.errors import NameRefused, UnknownPreset
 from stepwell.models.files import PinnedFile
 
 
@@ -239,6 +240,9 @@ _PRESETS = (
 PRESETS: Mapping[str, Preset] = MappingProxyType({it.name: it for it in _PRESETS})
 
 
+_FOLDER_NAME = re.compile(r"(?!\.)[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,120}")
+
+
 def find_preset(name: str) -> Preset:
     """The preset of this name; `UnknownPreset` lists those there are."""
     if name not in PRESETS:
@@ -247,7 +251,12 @@ def find_preset(name: str) -> Preset:
 
 
 def model_directory(name: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where a model of this name is kept: below $STEPWELL_CACHE, else ~/.cache/stepwell."""
+    """Where a model of this name is kept: below $STEPWELL_CACHE, else ~/.cache/stepwell.
+
+    One folder for each name: `NameRefused` if it would be another place.
+    """
+    if not _FOLDER_NAME.fullmatch(name):
+        raise NameRefused(name)
     cache = environ.get("STEPWELL_CACHE")
     root = Path(cache).expanduser() if cache else Path.home() / ".cache" / "stepwell"
     return root / "models" / name

@@ -17,6 +17,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native
 from stepwell.models.arrays import Vectors
 from stepwell.models.errors import (
     BadVector,
+    EmptyText,
     FileDamaged,
     GraphContract,
     InferenceFailed,
@@ -75,7 +76,15 @@ class Session:
         self._refuse_foreign_contract(path)
 
     def run(self, ids: NDArray[np.int32]) -> Vectors:
-        """The vectors of texts of equal length; `ids` is (tokens, texts)."""
+        """The vectors of texts of equal length; `ids` is (tokens, texts).
+
+        Raises `EmptyText` for texts of no tokens, on which onnxruntime would end the process;
+        `InferenceFailed` when it refuses; `BadVector` for NaN, infinite numbers, zeros.
+        """
+        if not len(ids):
+            raise EmptyText(
+                "the tokenizer keeps nothing of the text: it has no tokens and no vector"
+            )
         vectors: Vectors = _run(self._session, OUTPUT, {INPUT: ids})
         if vectors.shape != (ids.shape[1], self._dimension):
             raise BadVector(f"its shape is {vectors.shape}, dimension {self._dimension} expected")

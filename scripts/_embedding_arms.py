@@ -14,6 +14,7 @@ from typing import Any
 
 TOKENS_PER_RUN = 512
 SIDE = 1024
+INT8_GRAPH = "model-int8.onnx"
 
 Embed = Callable[[list[str]], Any]
 """Texts to their vectors, in order."""
@@ -24,7 +25,10 @@ def ours(folder: Path, threads: int, precision: str = "fp32") -> Embed:
     from stepwell.models.embedder import Embedder
     from stepwell.models.model import Precision
 
-    return Embedder.load(folder, threads=threads, precision=Precision(precision)).embed_texts
+    embedder = Embedder.load(folder, threads=threads, precision=Precision(precision))
+    if embedder.precision_fallback:
+        sys.exit(embedder.precision_fallback)  # its figures would be those of the other arm
+    return embedder.embed_texts
 
 
 def ours_int8(folder: Path, threads: int) -> Embed:
@@ -64,7 +68,7 @@ def hand_tuned(folder: Path, threads: int, graph: str = "model.onnx") -> Embed:
 
 def hand_tuned_int8(folder: Path, threads: int) -> Embed:
     """The same with the smaller graph."""
-    return hand_tuned(folder, threads, "model-int8.onnx")
+    return hand_tuned(folder, threads, INT8_GRAPH)
 
 
 def raw_single(folder: Path, threads: int) -> Embed:

@@ -264,7 +264,7 @@ class ModelSettings:
         "What computes; all but cpu need another build of onnxruntime",
     ] = "cpu"
     tokens_per_run: Annotated[
-        Positive, "Tokens that run together; a core's cache sets the best number, cuda wants more"
+        Positive, "Tokens that run together; model bench measures the best number, cuda wants more"
     ] = 512
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from shlex import quote
+from typing import IO
 
 import click
 
@@ -15,9 +16,6 @@ from stepwell.streams.cli.invocation import (
     setting_flag,
 )
 from stepwell.streams.cli.output import clean, print_fields, print_json, print_table
-
-if TYPE_CHECKING:
-    from stepwell.models.arrays import Vectors
 
 model_dir = setting_flag("--model-dir", "model.dir", "Directory of the model")
 model_name = click.argument("name", required=False)
@@ -87,8 +85,8 @@ def pull(invocation: Invocation, *, name: str | None, source: Path | None, int8:
     preset = models.find_preset(name)
     destination = settings.model.dir if _is_meant(invocation, name) else None
     directory = models.pull(preset, destination, source=source, report=_progress)
-    if int8 and not _has_int8(directory):
-        models.quantise(directory, report=_progress)
+    if int8:
+        _add_int8(invocation, directory)
     if invocation.json:
         print_json({"model": name, "directory": directory})
     else:
@@ -100,10 +98,21 @@ def _is_meant(invocation: Invocation, name: str) -> bool:
     return "model.dir" in invocation.flags or name == invocation.settings(warn=False).model.id
 
 
-def _has_int8(directory: Path) -> bool:
-    from stepwell.models.manifest import read_manifest
+def _add_int8(invocation: Invocation, directory: Path) -> None:
+    """Quantises, unless that was done; the model is there whether it succeeds or not."""
+    from stepwell.models.int8 import has_int8
 
-    return read_manifest(directory).int8 is not None
+    if has_int8(directory):
+        return
+    try:
+        invocation.models().quantise(directory, report=_progress)
+    except KeyboardInterrupt:
+        _progress(f"Interrupted: the model has no graph in 8 bits yet. Try: {_quantise(directory)}")
+        raise
+
+
+def _quantise(directory: Path) -> str:
+    return f"stepwell model quantise --model-dir {quote(str(directory))}"
 
 
 @model.command()
@@ -120,6 +129,12 @@ def _has_int8(directory: Path) -> bool:
     metavar="FILE",
     help="A graph below the directory, such as onnx/model.onnx, instead of its safetensors.",
 )
+@click.option(
+    "--output-name",
+    "output",
+    metavar="NAME",
+    help="With --onnx: the output that holds the vectors, if it has none of the usual names.",
+)
 @int8_flag
 @common_options
 @pass_invocation
@@ -130,6 +145,7 @@ def export(  # noqa: PLR0913 - one for each option
     name: str | None,
     out: Path | None,
     graph: str | None,
+    output: str | None,
     int8: bool,
 ) -> None:
     """Make a model of SOURCE, a directory of Hugging Face or sentence-transformers.
@@ -137,12 +153,21 @@ def export(  # noqa: PLR0913 - one for each option
     The families of BERT, RoBERTa and DistilBERT are exported from their safetensors files; other
     networks from a graph that was exported already. The vectors are verified.
     """
+    from stepwell.models.errors import DestinationOccupied
+    from stepwell.models.manifest import MANIFEST
+
+    if output is not None and graph is None:
+        raise click.UsageError("--output-name goes with --onnx")
+    if int8 and graph is not None:
+        raise click.UsageError("--int8 is made from safetensors files, not from a graph (--onnx)")
     models = invocation.models()
-    name = name or source.resolve().name
+    name = source.resolve().name if name is None else name
     directory = out or models.model_directory(name)
-    manifest = models.export_directory(source, directory, name=name, graph=graph)
+    if int8 and (directory / MANIFEST).exists():
+        raise DestinationOccupied(directory, "is a model already", next_step=_quantise(directory))
+    manifest = models.export_directory(source, directory, name=name, graph=graph, output=output)
     if int8:
-        manifest = models.quantise(directory, report=_progress)
+        _add_int8(invocation, directory)
     _print_figures(
         invocation,
         {
@@ -152,7 +177,7 @@ def export(  # noqa: PLR0913 - one for each option
             "max_tokens": manifest.max_tokens,
             "pooling": manifest.pooling,
             "normalised": manifest.normalised,
-            "int8": manifest.int8 is not None,
+            "int8": int8,
             "query_prefix": manifest.query_prefix,
             "passage_prefix": manifest.passage_prefix,
         },
@@ -161,53 +186,90 @@ def export(  # noqa: PLR0913 - one for each option
 
 @model.command()
 @model_name
-@click.option(
-    "--reference",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Directory with texts.json, a list, and vectors.npy: compare with these instead.",
-)
 @model_dir
 @common_options
 @pass_invocation
-def verify(invocation: Invocation, name: str | None, reference: Path | None) -> None:
-    """Check a model's files by their hashes and its vectors by those it was exported with."""
-    directory = directory_of(invocation, name)
-    expected = _reference(reference, directory) if reference else None
-    report = invocation.models().verify(directory, expected)
-    _print_figures(invocation, {**asdict(report), "passed": report.passed})
-    if not report.passed:
-        click.get_current_context().exit(ExitCode.FAILED)
+def quantise(invocation: Invocation, name: str | None) -> None:
+    """Add a graph in 8 bits to a model that is there; nothing if that was done.
 
-
-def _reference(folder: Path, directory: Path) -> "tuple[list[str], Vectors]":
-    from stepwell.models.files import read_array, read_json
+    It is twice as fast and nearly as exact, and takes a minute or more to make. It is used when
+    model.precision is int8. Without NAME, the model of the settings.
+    """
     from stepwell.models.manifest import read_manifest
 
-    texts, vectors = read_json(folder / "texts.json", list), read_array(folder / "vectors.npy")
-    expected = (len(texts), read_manifest(directory).dimension)
-    if vectors.shape != expected:
-        raise click.UsageError(f"{folder}: vectors.npy is {vectors.shape}, expected {expected}")
-    return texts, vectors
+    directory = directory_of(invocation, name)
+    _add_int8(invocation, directory)
+    manifest = read_manifest(directory)
+    figures = {"model": manifest.model_id, "directory": directory}
+    if manifest.int8:
+        figures |= {
+            "mean_cosine": round(manifest.int8.mean_cosine, 5),
+            "min_cosine": round(manifest.int8.min_cosine, 4),
+        }
+    _print_figures(invocation, figures)
 
 
 @model.command()
 @model_name
 @click.option(
     "--texts",
-    type=click.File("r", encoding="utf-8"),
-    help="Lines to embed; otherwise texts of 8 to 180 words.",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A JSON list of texts: compare with the vectors of --vectors instead.",
+)
+@click.option(
+    "--vectors",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A .npy file with a row for each text of --texts.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Directory of both files, if they are called texts.json and vectors.npy.",
 )
 @model_dir
 @common_options
 @pass_invocation
-def bench(invocation: Invocation, name: str | None, texts: click.utils.LazyFile | None) -> None:
+def verify(
+    invocation: Invocation,
+    *,
+    name: str | None,
+    texts: Path | None,
+    vectors: Path | None,
+    reference: Path | None,
+) -> None:
+    """Check a model's files by their hashes and its vectors by those it was exported with."""
+    from stepwell.models.files import read_array, read_json
+
+    if reference is not None and (texts or vectors):
+        raise click.UsageError("--reference is instead of --texts and --vectors")
+    if (texts is None) != (vectors is None):
+        raise click.UsageError("--texts and --vectors belong together")
+    if reference is not None:
+        texts, vectors = reference / "texts.json", reference / "vectors.npy"
+    expected = (read_json(texts, list), read_array(vectors)) if texts and vectors else None
+    report = invocation.models().verify(directory_of(invocation, name), expected)
+    _print_figures(invocation, {**asdict(report), "passed": report.passed})
+    if not report.passed:
+        click.get_current_context().exit(ExitCode.FAILED)
+
+
+@model.command()
+@model_name
+@click.option(
+    "--texts",
+    type=click.File("rb"),
+    help="File of lines to embed; otherwise texts of 8 to 180 words.",
+)
+@model_dir
+@common_options
+@pass_invocation
+def bench(invocation: Invocation, name: str | None, texts: IO[bytes] | None) -> None:
     """Measure a model on this machine: texts per second, latency of a query, memory.
 
-    If it has a graph in 8 bits, that one as well, to compare.
+    And which model.tokens_per_run is the best here. If it has a graph in 8 bits, that one as well,
+    to compare.
     """
-    lines = [line.strip() for line in texts if line.strip()] if texts else None
-    if lines == []:
-        raise click.UsageError("--texts holds no text")
+    lines = _lines(texts) if texts else None
     reports = invocation.models().benchmark(directory_of(invocation, name), lines)
     measured = [
         {
@@ -224,11 +286,32 @@ def bench(invocation: Invocation, name: str | None, texts: click.utils.LazyFile 
         _print_figures(invocation, figures)
 
 
+def _lines(stream: IO[bytes]) -> list[str]:
+    from stepwell.models import BadLine, read_texts
+
+    lines = []
+    for it in read_texts(stream):
+        if isinstance(it, BadLine):
+            raise click.UsageError(f"--texts: line {it.line} {it.reason}")
+        if text := it.text.strip():
+            lines.append(text)
+    if not lines:
+        raise click.UsageError("--texts holds no text")
+    return lines
+
+
 def _print_figures(invocation: Invocation, figures: Mapping[str, object]) -> None:
     if invocation.json:
         print_json(figures)
     else:
-        print_fields((name.replace("_", " "), value) for name, value in figures.items())
+        print_fields((name.replace("_", " "), _flat(value)) for name, value in figures.items())
+
+
+def _flat(value: object) -> object:
+    """A table of two columns on one line."""
+    if not isinstance(value, Mapping):
+        return value
+    return ", ".join(f"{key}: {it}" for key, it in value.items())
 
 
 def _progress(line: str) -> None:

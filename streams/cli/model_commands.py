@@ -37,7 +37,13 @@ class Models(Protocol):
         ...
 
     def export_directory(
-        self, source: Path, destination: Path, *, name: str, graph: str | None
+        self,
+        source: Path,
+        destination: Path,
+        *,
+        name: str,
+        graph: str | None,
+        output: str | None,
     ) -> "Manifest":
         """Make a model of a directory as published."""
         ...

@@ -57,6 +57,15 @@ ROWS = {
             Bad("model export {tmp}/nowhere", USAGE, "nowhere"),
         ),
     ),
+    "model quantise": Row(
+        "model quantise",
+        "",
+        elsewhere=(
+            "tests/cli/test_model_quantise.py::test_8_bits_are_added_once_to_a_model_that_is_there",
+            "tests/cli/test_model_quantise.py::test_after_an_interrupt_the_model_stays_and_8_bits_can_be_added",
+        ),
+        bad=(Bad("model quantise --model-dir {tmp}/nowhere", NOT_FOUND, "holds no model"),),
+    ),
     "model verify": Row(
         "model verify --model-dir {tmp}",
         "passed",

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stepwell.models.batching import TOKENS_PER_RUN_MAX, LengthQueue, equal_length_groups
 
-LENGTHS = st.lists(st.integers(min_value=1, max_value=700), max_size=300)
+LENGTHS = st.lists(st.integers(min_value=0, max_value=700), max_size=300)
 
 
 @given(LENGTHS)
@@ -68,6 +68,10 @@ def test_it_knows_how_many_texts_and_tokens_wait():
     assert (len(queue), queue.tokens) == (3, 27)
     assert queue.take() == ["text", "text"]
     assert (len(queue), queue.tokens) == (1, 9)
+
+
+def test_texts_of_no_tokens_run_together_like_others():
+    assert equal_length_groups([0, 5, 0]) == [[1], [0, 2]]
 
 
 def test_an_empty_queue_gives_nothing():

@@ -1,6 +1,7 @@
 """The embedder: one model for all callers of a process."""
 
 import asyncio
+import json
 import threading
 
 import numpy as np
@@ -107,6 +108,37 @@ async def test_a_text_whose_vector_is_nan_fails_only_its_own_caller(make_source,
         with pytest.raises(BadVector, match="NaN"):
             embedder.embed_texts(texts)
     assert [type(it) for it in found] == [np.ndarray, BadVector, *[np.ndarray] * 3]
+
+
+@pytest.fixture
+def bare_model(make_source, export_tiny) -> Model:
+    """Its tokenizer adds nothing, so a text of control characters has no tokens at all."""
+    source = make_source("bare")
+    path = source / "tokenizer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "post_processor": None}))
+    return load_model(export_tiny(source, source.parent / "bare-model"))
+
+
+async def test_a_text_of_no_tokens_fails_only_its_own_caller(bare_model):
+    with Embedder(bare_model, threads=1) as embedder:
+        texts = ["done", "\x00", "twice", "\x00"]
+        found = await asyncio.gather(*map(embedder.embed, texts), return_exceptions=True)
+        assert [type(it) for it in found] == [np.ndarray, EmptyText] * 2
+        with pytest.raises(EmptyText, match="no tokens"):
+            await embedder.embed_bulk("\x00")
+        assert np.array_equal(found[0], await embedder.embed("done"))
+
+
+async def test_a_query_of_no_tokens_is_refused_and_later_ones_are_not(bare_model):
+    with Embedder(bare_model, threads=1) as embedder:
+        with pytest.raises(EmptyText, match="no tokens"):
+            await embedder.embed_query("\x00")
+        assert (await embedder.embed_query("done")).shape == (16,)
+
+
+def test_a_model_refuses_a_text_of_no_tokens(bare_model):
+    with pytest.raises(EmptyText, match="no tokens"):
+        bare_model.vectors(["done", "\x00"])
 
 
 async def test_a_cancelled_caller_disturbs_nobody(embedder):

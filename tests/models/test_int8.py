@@ -10,9 +10,14 @@ import pytest
 
 from stepwell.models import benchmark, verify
 from stepwell.models.agreement import agreement, neighbours_kept
-from stepwell.models.errors import FileDamaged, FileRefused, UnsupportedModel
+from stepwell.models.errors import (
+    DestinationUnusable,
+    FileDamaged,
+    FileRefused,
+    UnsupportedModel,
+)
 from stepwell.models.files import pin
-from stepwell.models.int8 import quantise
+from stepwell.models.int8 import has_int8, quantise
 from stepwell.models.manifest import (
     GRAPH,
     INT8_GRAPH,
@@ -22,7 +27,7 @@ from stepwell.models.manifest import (
     write_manifest,
 )
 from stepwell.models.model import Precision, load_model
-from tests.models.tiny import export, write_source
+from tests.models.tiny import VOCABULARY, export, write_source
 
 pytestmark = pytest.mark.slow  # calibrates models
 
@@ -68,6 +73,16 @@ def test_texts_never_seen_come_out_near_to_the_exact_vectors(tmp_path, family):
     found, expected = rounded.vectors(texts), exact.vectors(texts)
     assert 0.999 < agreement(found, expected).mean_cosine < 1
     assert neighbours_kept(found, expected) > 0.9
+
+
+def test_padding_within_a_text_takes_no_position_here_either(tmp_path):
+    """Padding is "done" here: a position for each would be as far off as another text."""
+    directory = make(tmp_path, "xlm-roberta", config={"pad_token_id": VOCABULARY.index("done")})
+    quantise(directory, sentences(1, 500))
+    exact, rounded = load_model(directory), load_model(directory, precision=Precision.INT8)
+    texts = ["done twice done def", "a done b done c", "done", "twice done done done twice"]
+    found = agreement(rounded.vectors(texts), exact.vectors(texts))
+    assert found.min_cosine > 0.99
 
 
 @pytest.mark.parametrize(
@@ -175,6 +190,22 @@ def test_verify_gives_its_figures(int8_model):
     assert report.int8_batched_equals_alone
 
 
+def test_verify_counts_no_neighbours_among_the_few_texts_of_the_self_test(int8_model):
+    report = verify(int8_model)
+    assert report.passed
+    assert report.int8_neighbours_kept is None
+
+
+def test_a_self_test_of_no_numbers_is_no_reason_to_use_it(int8_model):
+    test = read_manifest(int8_model).int8.self_test
+    wrong = SelfTest.of(test.texts, np.full_like(test.vectors, np.nan))
+    edit_manifest(
+        int8_model, lambda it: it["int8"]["self_test"].update(vectors_base64=wrong.vectors_base64)
+    )
+    with pytest.raises(FileRefused, match="vector 0 has NaN"):
+        load_model(int8_model, precision=Precision.INT8)
+
+
 def test_verify_without_it_says_so(exact_model):
     report = verify(exact_model)
     assert report.passed
@@ -190,18 +221,41 @@ def test_a_model_that_comes_out_too_far_off_is_left_as_it_was(exact_model, monke
     assert sorted((it.name, it.read_bytes()) for it in exact_model.iterdir()) == before
 
 
-def test_a_graph_that_others_have_exported_is_not_quantised(exact_model):
+@pytest.mark.parametrize(
+    ("kind", "other", "reason"),
+    [("Gemm", "MatMul", "0 linear layers"), ("Gelu", "Relu", "another activation than GELU")],
+)
+def test_a_graph_that_others_have_exported_is_not_quantised(exact_model, kind, other, reason):
     path = exact_model / GRAPH
     graph = onnx.load(path)
     for node in graph.graph.node:
-        node.op_type = "MatMul" if node.op_type == "Gemm" else node.op_type
+        if node.op_type == kind:
+            node.op_type = other
+            del node.attribute[:]
     path.write_bytes(graph.SerializeToString())
     write_manifest(
         replace(read_manifest(exact_model), files=(pin(path), pin(exact_model / "tokenizer.json"))),
         exact_model,
     )
-    with pytest.raises(UnsupportedModel, match="exported from safetensors"):
+    with pytest.raises(UnsupportedModel, match=f"exported from safetensors .*{reason}"):
         quantise(exact_model, sentences(1, 60))
+
+
+def test_a_directory_that_cannot_be_written_is_named(exact_model):
+    (exact_model / f".{INT8_GRAPH}").mkdir()
+    with pytest.raises(DestinationUnusable, match=r"cannot be kept in .*model: .*directory"):
+        quantise(exact_model, sentences(1, 60))
+    assert not has_int8(exact_model)
+
+
+def test_it_is_there_only_while_it_is_intact_and_is_made_again(exact_model):
+    assert not has_int8(exact_model)
+    first = quantise(exact_model, sentences(1, 100))
+    assert has_int8(exact_model)
+    (exact_model / INT8_GRAPH).write_bytes(b"cut short")
+    assert not has_int8(exact_model)
+    assert quantise(exact_model, sentences(1, 100)) == first
+    assert has_int8(exact_model)
 
 
 @pytest.mark.parametrize(

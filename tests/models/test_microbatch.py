@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pytest
 
-from stepwell.models.errors import BadVector, EmbedderClosed
+from stepwell.models.errors import BadVector, EmbedderClosed, EmptyText, InferenceFailed
 from stepwell.models.microbatch import ARRIVED_TEXTS_MAX, MicroBatcher
 
 TIMEOUT_S = 10
@@ -38,6 +38,8 @@ class Work:
         self.threads.add(threading.current_thread().name)
         self.running.release()
         assert len(batch[0]) == self.open_for or self.gate.wait(TIMEOUT_S)
+        if not len(batch[0]):
+            raise EmptyText("it has no tokens")
         if any(ids[0] == ord("!") for ids in batch):
             raise BadVector("it has NaN or infinite numbers")
         return np.array([[len(ids)] for ids in batch], dtype=np.float32)
@@ -107,6 +109,59 @@ def test_a_text_that_cannot_be_tokenised_fails_only_its_own_caller(work, make_ba
     assert good.result(TIMEOUT_S)[0] == 2
     with pytest.raises(ValueError, match="unreadable"):
         bad.result(TIMEOUT_S)
+
+
+def test_texts_of_no_tokens_fail_only_their_own_callers(work, make_batcher):
+    batcher = make_batcher()
+    occupy(batcher, work)
+    good, *bad = (batcher.submit(text) for text in ("aa", "", ""))
+    work.gate.set()
+    assert good.result(TIMEOUT_S)[0] == 2
+    for future in bad:
+        with pytest.raises(EmptyText):
+            future.result(TIMEOUT_S)
+    assert batcher.submit("bb").result(TIMEOUT_S)[0] == 2
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_a_text_whose_job_cannot_start_fails_and_later_ones_do_not(
+    work, make_batcher, monkeypatch, bulk
+):
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+
+    batcher = make_batcher(2)
+    work.gate.set()
+    with monkeypatch.context() as system:
+        system.setattr(threading.Thread, "start", start)
+        failed = [batcher.submit("aa", bulk=bulk) for _ in range(3)]
+        for future in failed:
+            with pytest.raises(InferenceFailed, match="could not be started: can't start new"):
+                future.result(TIMEOUT_S)
+    assert batcher.counters().failed == 3
+    futures = [batcher.submit(text, bulk=bulk) for text in ("bb", "ccc", "dddd")]
+    assert [future.result(TIMEOUT_S)[0] for future in futures] == [2, 3, 4]
+
+
+def test_texts_that_gathered_fail_each_when_their_jobs_cannot_start(
+    work, make_batcher, monkeypatch
+):
+    """More of them than a call may nest."""
+    batcher = make_batcher()
+    running = occupy(batcher, work)
+    waiting = [batcher.submit("a" * (number % 40 + 1)) for number in range(3000)]
+    with monkeypatch.context() as system:
+
+        def submit(*_work):
+            raise RuntimeError("cannot schedule new futures")
+
+        system.setattr(batcher._live.executor, "submit", submit)
+        work.gate.set()
+        assert running.result(TIMEOUT_S)[0] == 300
+        for future in waiting:
+            with pytest.raises(InferenceFailed):
+                future.result(TIMEOUT_S)
+    assert batcher.submit("bb").result(TIMEOUT_S)[0] == 2
 
 
 def test_the_text_of_a_cancelled_caller_is_not_run(work, make_batcher):

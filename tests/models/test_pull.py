@@ -19,6 +19,7 @@ from stepwell.models.errors import (
     DestinationOccupied,
     DestinationUnusable,
     ModelUnavailable,
+    NameRefused,
     SourceFailed,
     UnknownPreset,
 )
@@ -323,6 +324,20 @@ def test_two_pulls_at_once_both_succeed(preset, source, destination):
 def test_a_name_that_is_no_preset_lists_those_there_are():
     with pytest.raises(UnknownPreset, match=r"'mini'; there are: all-MiniLM-L6-v2"):
         find_preset("mini")
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", ".a", "", "/etc", "a\\b", "a\n", "\udcff", "x" * 121]
+)
+def test_a_name_is_one_folder_of_the_cache_and_no_other_place(tmp_path, name):
+    with pytest.raises(NameRefused, match="the name of a model"):
+        model_directory(name, {"STEPWELL_CACHE": str(tmp_path)})
+
+
+@pytest.mark.parametrize("name", ["tiny", "bge-m3", "e5_small v2.1", "日本語", "x" * 120])
+def test_a_name_may_be_any_word(tmp_path, name):
+    directory = model_directory(name, {"STEPWELL_CACHE": str(tmp_path)})
+    assert directory == tmp_path / "models" / name
 
 
 def test_models_are_kept_in_the_cache(tmp_path):
