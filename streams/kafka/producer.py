@@ -317,19 +317,19 @@ class StrictProducer(driver.Producer):
         await Service.on_start(self)
         self._replace_client()
         await self.connect()
-        await self.prepare(self.app.declared_topics)
 
     def _replace_client(self, is_held: Callable[[], bool] = lambda: False) -> None:
         client = self._producer = self._new_producer()
         self._gate = SendGate(client, is_held)
 
     async def connect(self) -> None:
-        """Send, also what was appended before. Raises `BrokerUnavailable`."""
+        """Send, also what was appended before. Raises `BrokerUnavailable`, `TopicMismatch`."""
         try:
             await self._ensure_producer().start()
         except KafkaConnectionError as error:
             bootstrap = self.app.config.bootstrap
             raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}") from error
+        await self.prepare(self._counts or self.app.declared_topics)
 
     async def prepare(self, topics: Mapping[str, int | None]) -> None:
         """Learn the partitions of topics; raises `TopicMismatch` when they are not as declared."""

@@ -8,7 +8,7 @@ import pytest
 
 from stepwell.streams.kafka.errors import NotOwner
 from stepwell.streams.kafka.producer import StrictProducer
-from tests.kafka.broker import Broker
+from tests.kafka.broker import Broker, unique
 from tests.kafka.conditions import eventually
 from tests.kafka.flavours import Built, Setup, ours
 from tests.kafka.proxy import Api, Proxy, proxied
@@ -77,6 +77,20 @@ async def test_what_the_broker_may_have_got_is_read_back_and_not_sent_again(setu
         await app.producer.flush()
     assert built.crash_reason is None
     assert [one.value for one in await broker.records(setup.changelog, 1)] == [b"1", b"2"]
+
+
+async def test_it_sends_to_all_its_topics_again_afterwards(setup, broker):
+    other = unique("other")
+    await broker.create(1, **{other: {}})
+    async with unheard(setup, broker, session_timeout_ms=1500) as (built, proxy):
+        producer = built.app.producer
+        await eventually(lambda: broker.abandoned(setup.app_id), "the group gives it up")
+        await proxy.release()
+        await eventually(lambda: producer.withdrawals, "the group tells it")
+        await eventually(lambda: built.app.consumer.owned, "it takes part again")
+        for topic in (other, setup.source):
+            sent = await producer.send(topic, b"k", b"1", 0, None, None)
+            assert (await sent).offset == 0
 
 
 async def test_what_was_under_way_when_it_was_taken_out_is_not_tried_again(setup, broker):
