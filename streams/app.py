@@ -63,6 +63,7 @@ from stepwell.streams.operator.explaining import Explainer, explain_instance
 from stepwell.streams.operator.forgetting.service import forget_subject, plan_forgetting
 from stepwell.streams.operator.past import describe_instance_at
 from stepwell.streams.operator.producing import contract, publish
+from stepwell.streams.operator.pruning.service import plan_pruning, prune_blobs
 from stepwell.streams.operator.pulse import open_health
 from stepwell.streams.operator.queries import (
     describe_instance,
@@ -117,7 +118,9 @@ __all__ = [
     "plan_again",
     "plan_bulk",
     "plan_forgetting",
+    "plan_pruning",
     "plan_replay",
+    "prune_blobs",
     "publish",
     "retry_dead_letters",
     "run_gateway",

@@ -18,8 +18,8 @@ from typing import BinaryIO, Protocol
 
 from stepwell.streams.errors import StepwellError
 
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_PART_PREFIX = "incoming-"
+SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+PART_PREFIX = "incoming-"
 
 
 class InvalidBlobRef(StepwellError, ValueError):
@@ -119,13 +119,13 @@ class DirectoryBlobStore:
 
     def _path(self, ref: BlobRef) -> Path:
         """Where it is kept: nothing but a hash gets into the path."""
-        if not isinstance(ref, BlobRef) or not _SHA256.fullmatch(str(ref.sha256)):
+        if not isinstance(ref, BlobRef) or not SHA256.fullmatch(str(ref.sha256)):
             raise InvalidBlobRef(ref)
         return self._directory / ref.sha256[:2] / ref.sha256
 
     def _open_part(self) -> BinaryIO:
         self._directory.mkdir(parents=True, exist_ok=True)
-        handle, path = tempfile.mkstemp(prefix=_PART_PREFIX, dir=self._directory)
+        handle, path = tempfile.mkstemp(prefix=PART_PREFIX, dir=self._directory)
         os.close(handle)
         return Path(path).open("wb")
 

@@ -87,6 +87,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "streams.runtime",
     ),
     "streams.blobs": ("streams.errors",),
+    "streams.blob_files": ("streams.blobs", "streams.errors"),
     "streams.workflows": (
         *BASE,
         "models",
@@ -172,6 +173,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "streams.deadletters": (*CARRYING, "streams.wiring"),
     "streams.operator": (
         *CARRYING,
+        "streams.blob_files",
         "streams.blobs",
         "streams.collections",
         "streams.deadletters",
@@ -197,6 +199,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *BASE,
         "models",
         "streams.app",
+        "streams.blob_files",
         "streams.broker",
         "streams.dev",
         "streams.engine.errors",

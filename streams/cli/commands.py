@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stepwell.schemas.event_lines import LineFormat
     from stepwell.schemas.events import Json
     from stepwell.schemas.json_schemas import Schema
+    from stepwell.streams.blob_files import BlobPruning
     from stepwell.streams.gateway.bulk import BulkPlan, BulkProgress, BulkRequest, BulkResult
     from stepwell.streams.gateway.reindex_list import KnownReindex
     from stepwell.streams.gateway.replays import ReplayView
@@ -243,6 +244,16 @@ class App(Protocol):
         self, settings: "Settings", subject: str, report: Callable[[str], None]
     ) -> "Forgotten":
         """Delete what there is of a subject; `report` hears of each part when it is done."""
+        ...
+
+    async def plan_pruning(self, settings: "Settings", older_than_ms: int) -> "BlobPruning":
+        """Which blobs would be deleted."""
+        ...
+
+    async def prune_blobs(
+        self, settings: "Settings", older_than_ms: int, report: Callable[[int], None]
+    ) -> "BlobPruning":
+        """Delete what nothing names any more; `report` hears how many files are gone."""
         ...
 
     def contract(self, settings: "Settings") -> "dict[str, Schema]":

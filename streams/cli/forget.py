@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 ELSEWHERE = (
     "Also elsewhere: RocksDB (worker.data_dir) and Weaviate keep deleted bytes until they compact; "
     "stop a worker and delete its folder to be sure, it is made anew. The index keeps the key and "
-    "the time of the removal. Files in blobs.dir, backups, logs and other consumers are yours."
+    "the time of the removal. Files in blobs.dir: `stepwell blobs prune`, once no record "
+    "names them. Backups, logs and other consumers are yours."
 )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from stepwell.streams.cli.blobs import blobs
 from stepwell.streams.cli.broker import broker
 from stepwell.streams.cli.check import check
 from stepwell.streams.cli.completion import completion
@@ -103,7 +104,7 @@ for command in (dev, gateway, worker, broker, model, embed, example):
     cli.add_command(command)
 for command in (publish, replay, schema):
     cli.add_command(command)
-for command in (search, index, trigger, workflows, instances, explain, check, dlq, forget):
+for command in (search, index, trigger, workflows, instances, explain, check, dlq, forget, blobs):
     cli.add_command(command)
 for command in (topics, config, doctor, completion):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""The consumer of whoever only looks: in no group, committing nothing, seeing what is committed."""
+"""The consumer of whoever only looks: in no group, and committing nothing."""
 
 from typing import Literal
 
@@ -15,14 +15,19 @@ def make_onlooker(
     *topics: str,
     security: Security | None = None,
     reset: Literal["earliest", "latest", "none"] = "latest",
+    uncommitted: bool = False,
 ) -> AIOKafkaConsumer:
-    """Not started yet; with topics it gets all their partitions, as there is no group."""
+    """Not started yet; with topics it gets all their partitions, as there is no group.
+
+    With `uncommitted` it sees the records of open and aborted transactions too.
+    """
     return AIOKafkaConsumer(
         *topics,
         bootstrap_servers=bootstrap,
         group_id=None,
         enable_auto_commit=False,
-        isolation_level="read_committed",  # records of aborted transactions are none
+        # Records of aborted transactions are none, unless somebody wants to miss nothing.
+        isolation_level="read_uncommitted" if uncommitted else "read_committed",
         auto_offset_reset=reset,
         fetch_max_wait_ms=POLL_MS,
         **(security or Security()).client_options(),

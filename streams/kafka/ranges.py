@@ -1,4 +1,4 @@
-"""Looks into topics without a trace: in no group, and only at what is committed."""
+"""Looks into topics without a trace: in no group; at what is committed, unless told otherwise."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -96,10 +96,15 @@ class LogReader:
 
 
 @asynccontextmanager
-async def open_log(bootstrap: str, security: Security | None = None) -> AsyncIterator[LogReader]:
-    """A reader; within, every failure of Kafka is raised as `BrokerUnavailable`."""
+async def open_log(
+    bootstrap: str, security: Security | None = None, *, uncommitted: bool = False
+) -> AsyncIterator[LogReader]:
+    """A reader; within, every failure of Kafka is raised as `BrokerUnavailable`.
+
+    With `uncommitted` it reads what is not committed too, and ranges may end behind that.
+    """
     options = (security or Security()).client_options()
-    consumer = make_onlooker(bootstrap, security=security, reset="none")
+    consumer = make_onlooker(bootstrap, security=security, reset="none", uncommitted=uncommitted)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **options)
     try:
         await consumer.start()

@@ -267,6 +267,16 @@ ROWS = {
             Bad("forget --subject s", REFUSED, "--yes"),
         ),
     ),
+    "blobs prune": Row(
+        "blobs prune",
+        "Unreferenced",
+        json_has='"too_young"',
+        bad=(
+            Bad("blobs prune --older-than soon", USAGE, "90s"),
+            Bad("blobs prune --older-than 1m", USAGE, "at least 1h"),
+            Bad("blobs prune --execute", REFUSED, "--yes"),
+        ),
+    ),
     "topics ensure": Row(
         "topics ensure",
         "All topics",

@@ -37,6 +37,7 @@ from stepwell.streams.views import (
     ReindexView,
     StepView,
 )
+from tests.cli.fake_blobs import FakeBlobs
 from tests.cli.fake_letters import FakeLetters
 from tests.cli.fake_lists import SUMMARY, FakeLists
 from tests.cli.fake_replays import FakeReplays
@@ -113,7 +114,7 @@ EXPORTED = Exported((b'{"v":1}',), ("embed-issue/secret",))
 
 
 @dataclass
-class FakeApp(FakeLetters, FakeLists, FakeReplays):
+class FakeApp(FakeBlobs, FakeLetters, FakeLists, FakeReplays):
     """An `App` that answers from its fields, or raises what it was told to."""
 
     hits: list[Hit] = field(default_factory=lambda: [HIT])

@@ -1,0 +1,1 @@
+"""Pruning blobs: `service.py` does it, `naming.py` finds the blobs that bytes name."""
