@@ -1,11 +1,13 @@
 """`stepwell dev`: broker, worker, gateway and index on this machine, until Ctrl-C."""
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 import orjson
@@ -73,8 +75,9 @@ async def _run(
         received.append(number)
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # by `nohup`
+            loop.add_signal_handler(number, on_signal, number)
 
     def say(part: "Part", what: str) -> None:
         if invocation.json:
@@ -134,8 +137,17 @@ Ctrl-C stops everything."""
 
 def _say_json(facts: dict[str, object]) -> None:
     """One line a fact, for whoever reads along."""
-    click.echo(orjson.dumps(facts))
+    _tell(orjson.dumps(facts), sys.stdout)
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    _tell(line, sys.stderr)
+
+
+def _tell(line: str | bytes, stream: TextIO) -> None:
+    """Say it, if anybody hears: when the terminal is closed the parts are to be stopped as ever."""
+    try:
+        click.echo(line, stream)
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())

@@ -116,6 +116,17 @@ async def test_one_command_takes_a_webhook_to_a_search_hit_and_goes_on_after_a_r
         assert await found(deployment, second)
 
 
+def test_nothing_goes_on_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    dev = Dev(tmp_path / "data")
+    parts = [dev.pid_of(part) for part in ("broker", "worker", "gateway")]
+    for stream in (dev.process.stdout, dev.process.stderr):
+        assert stream is not None
+        stream.close()
+    dev.process.send_signal(signal.SIGHUP)
+    assert dev.process.wait(timeout=60) == 0
+    assert [pid for pid in parts if Path(f"/proc/{pid}").exists()] == []
+
+
 @pytest.mark.parametrize("part", ["broker", "worker", "gateway"])
 async def test_a_part_that_is_killed_comes_back_and_the_work_goes_on(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
