@@ -1,7 +1,6 @@
 """`stepwell dev`: broker, worker, gateway and index on this machine, until Ctrl-C."""
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, TextIO
 import click
 import orjson
 
+from stepwell.streams.cli.interrupts import SIGNALS
 from stepwell.streams.cli.invocation import (
     ExitCode,
     Invocation,
     common_options,
     pass_invocation,
 )
+from stepwell.streams.cli.output import discard
 
 if TYPE_CHECKING:
     from stepwell.streams.dev.parts import Plan
@@ -75,7 +76,7 @@ async def _run(
         received.append(number)
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # by `nohup`
             loop.add_signal_handler(number, on_signal, number)
 
@@ -149,5 +150,4 @@ def _tell(line: str | bytes, stream: TextIO) -> None:
     try:
         click.echo(line, stream)
     except OSError:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), stream.fileno())
+        discard(stream)

@@ -20,13 +20,13 @@ from stepwell.streams.cli.invocation import (
     pass_invocation,
 )
 from stepwell.streams.cli.model import directory_of, model_dir
-from stepwell.streams.cli.output import clean
+from stepwell.streams.cli.output import clean, discard
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from stepwell.models import BadLine, Embedded, Embedder
-    from stepwell.models.lines import Lines, Text, Writer
+    from stepwell.models import BadLine, Embedded, Embedder, Lines
+    from stepwell.models.lines import Text, Writer
 
 NPY = ".npy"
 _FIELDS_SHOWN_MAX = 8
@@ -75,8 +75,7 @@ def embed(  # noqa: PLR0913 - one for each option
 
     The file of --output appears when all is done: whatever ends it before leaves what was there.
     """
-    from stepwell.models import embed_lines, read_texts
-    from stepwell.models.lines import Lines
+    from stepwell.models import Lines, embed_lines, read_texts
 
     if plain and fields:
         raise click.UsageError("--plain and --field exclude each other")
@@ -197,8 +196,7 @@ def _embedder(invocation: Invocation, name: str | None) -> "Embedder":
 
 @contextmanager
 def _writer(output: Path | None, dimension: int, interrupts: Interrupts) -> "Iterator[Writer]":
-    from stepwell.models import JsonLines, Npy
-    from stepwell.models.lines import whole_file
+    from stepwell.models import JsonLines, Npy, whole_file
 
     try:
         with ExitStack() as stack:
@@ -223,8 +221,7 @@ def _not_waited_for(stream: IO[bytes]) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), stream.fileno())
+        discard(stream)
         raise
 
 

@@ -1,14 +1,16 @@
 """How answers are printed: JSON for machines, tables for people, nothing that moves the cursor."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from shutil import get_terminal_size
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, AnyStr
 
 import click
 
@@ -55,6 +57,12 @@ def print_json_line(value: object) -> None:
     """One JSON document on one line, at once: for answers that go on."""
     click.echo(json.dumps(value, default=_plain))
     sys.stdout.flush()
+
+
+def discard(stream: IO[AnyStr]) -> None:
+    """What is written there from now on goes nowhere: nobody reads it, or nobody waits for that."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
